@@ -1,0 +1,60 @@
+/* SPDX-License-Identifier: MIT */
+/* The undo file and the armed/done protocol (doc/undo-format.md). All disk and log I/O goes through struct wio, so that tests can
+ * end it after any operation; the real one is in commit.c, the only file that opens a disk for writing. */
+#ifndef REPAIR_UNDO_H
+#define REPAIR_UNDO_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/err.h"
+
+/* Who a disk is, by content: computed with every changed range read as zeroes, so that it is the same before, after and in between. */
+struct disk_identity {
+	char *name, *path;              /* for people, and a hint where to look: never trusted */
+	uint64_t size;
+	uint32_t sector;
+	uint8_t digest[32];             /* SHA-256 over size, first 64 KiB and last 64 KiB, changed ranges as zeroes */
+	char serial[64];                /* of sysfs, "" for images; shown, and compared where both have one */
+};
+/* One run of changed bytes. Multiples of 512 (but for the device's end). */
+struct change { unsigned disk; uint64_t off; size_t len; uint8_t *old_, *new_; };
+/* Bytes to compare and never to write: superblocks, log heads of the file systems touched; as they are after the commit. */
+struct watch { unsigned disk; uint64_t off; size_t len; uint8_t *bytes; };
+struct change_set {
+	struct disk_identity *disks; size_t ndisks;   /* only disks with changes */
+	struct change *v; size_t n;                   /* by disk, then offset; disjoint */
+	struct watch *watches; size_t nwatches;
+	char run[32];                                 /* YYYYMMDDTHHMMSSZ-xxxx */
+	char plan_id[17];
+	char *machine;
+	char *facts;                                  /* JSON text: tool version, edits, verdicts, operator's words, by-hand commands */
+};
+void change_set_done(struct change_set *);
+
+/* I/O of a commit. file is an index: 0..ndisks-1 the disks, LOG the undo file. -errno. */
+enum { WIO_LOG = -1 };
+struct wio {
+	int (*pread)(struct wio *, int file, void *buf, size_t len, uint64_t off);
+	int (*pwrite)(struct wio *, int file, const void *buf, size_t len, uint64_t off);
+	int (*sync)(struct wio *, int file);
+	int (*sync_dir)(struct wio *);                /* the undo file's folder */
+	int (*reserve)(struct wio *, uint64_t len);   /* room for the undo file */
+	uint64_t (*size)(struct wio *, int file);
+};
+enum run_state { RUN_NONE /* not complete: nothing was written to a disk */, RUN_ARMED, RUN_DONE, RUN_UNDONE };
+
+/* Write the undo file, arm it, write the disks, read back, mark done. Before arming every change's old bytes are compared with the
+ * disk: -ESTALE where they differ (exit 12). After arming a failure leaves the run armed; -EIO with e saying so. */
+int undo_commit(struct wio *, const struct change_set *, struct err *e);
+/* Read and verify an undo file: all CRCs and digests. -EBADMSG: not one, or damaged, saying where. */
+int undo_read(struct wio *, struct change_set *ret, enum run_state *ret_state, struct err *e);
+/* Take the run back: every extent must be new (done), or old or new (armed); else -ESTALE listing the first ranges. Watches must be as after the
+ * commit where the run is done. RUN_UNDONE afterwards; on an undone run: 0 when everything is old already. */
+int undo_run(struct wio *, struct err *e);
+/* Finish an armed run. */
+int undo_resume(struct wio *, struct err *e);
+/* The identity digest of a disk read through wio, with cs's changes of that disk as zeroes. */
+int undo_identity(struct wio *, int file, const struct change_set *cs, unsigned disk, uint8_t ret[32], struct err *e);
+
+#endif

@@ -1,0 +1,24 @@
+/* SPDX-License-Identifier: MIT */
+/* Saying: the same structs as text, as JSON. Only these files know widths, colours and field names. */
+#ifndef REPORT_REPORT_H
+#define REPORT_REPORT_H
+
+#include <json-c/json.h>
+#include <stdio.h>
+#include "pipeline.h"
+
+struct json_object *json_nodes(const struct rescue *);
+struct json_object *json_host(const struct rescue *);
+struct json_object *json_keys(const struct rescue *);
+struct json_object *json_machine(const struct rescue *, const struct judgement *);
+struct json_object *json_str(const char *raw);           /* NULL: null; bytes escaped by str_json */
+int json_print(struct json_object *, FILE *);            /* one document and a newline; -EIO */
+/* diagnose: the whole document, and its text (first-screens), one block a machine, most severe last; the last lines are "aderescue: ..." */
+struct json_object *json_diagnose(const struct rescue *);
+int text_diagnose(const struct rescue *, FILE *);
+/* "aderescue: NAME verdict=V rule=R data=D exit=N" */
+void text_last_line(const struct judgement *, unsigned exit_code, FILE *);   /* judgement NULL: no machine */
+unsigned diagnose_exit(const struct rescue *);           /* the most severe of all */
+int text_scan(const struct rescue *, FILE *);
+
+#endif
