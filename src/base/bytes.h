@@ -57,6 +57,8 @@ void bytes_uuid(const uint8_t uuid[16], char out[37]);
 void bytes_guid(const uint8_t guid[16], char out[37]);
 /* Lower-case hexadecimal; out has 2*len+1 bytes. */
 void bytes_hex(const void *buf, size_t len, char *out);
+/* Makes libgcrypt ready, once in a process; whoever calls gcry_* calls this first. */
+void bytes_gcrypt_init(void);
 /* SHA-256 (libgcrypt). */
 void bytes_sha256(const void *buf, size_t len, uint8_t out[32]);
 

@@ -11,16 +11,16 @@
 
 /* Gives ownership away: the variable becomes NULL. */
 #define take_ptr(p)                     \
-	({                              \
-		__auto_type taken_ = *(p); \
-		*(p) = NULL;            \
-		taken_;                 \
+	__extension__({                          \
+		__typeof__(*(p)) taken_ = *(p);  \
+		*(p) = NULL;                     \
+		taken_;                          \
 	})
-#define take_fd(p)              \
-	({                      \
+#define take_fd(p)                 \
+	__extension__({            \
 		int taken_ = *(p); \
-		*(p) = -1;      \
-		taken_;         \
+		*(p) = -1;         \
+		taken_;            \
 	})
 
 /* Define the cleanup function for a pointer type from its destructor. */

@@ -39,7 +39,8 @@ char *str_escape(const void *bytes, size_t n, bool ascii);
 /* The same appended to s. */
 void str_add_escaped(struct str *s, const void *bytes, size_t n, bool ascii);
 /* For JSON strings: only bytes that are not valid UTF-8 become \xHH and a backslash becomes \\; control
- * characters stay (json-c escapes them as \u00HH). Returns malloc'd text, or NULL. */
+ * characters stay (json-c escapes them as \u00HH), but for NUL, which becomes \x00. Returns malloc'd text,
+ * or NULL. */
 char *str_json(const void *bytes, size_t n);
 
 bool str_eq(const char *a, const char *b);          /* NULL-safe */

@@ -11,7 +11,7 @@ void *vec_grow(void *v, size_t n, size_t elem);
 
 /* Append a zeroed element and give its address, or NULL when out of memory. */
 #define vec_push(vp, np)                                                          \
-	({                                                                        \
+	__extension__({                                                           \
 		void *grown_ = vec_grow(*(vp), *(np), sizeof(**(vp)));            \
 		__typeof__(*(vp)) slot_ = NULL;                                   \
 		if (grown_) {                                                     \
