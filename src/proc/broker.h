@@ -6,7 +6,9 @@
 
 #include <stdbool.h>
 #include "base/err.h"
+#include "base/sandbox.h"
 #include "blk/blk.h"
+#include "proc/wire.h"
 #include "repair/commit.h"
 
 /* ---- child side ---- */
@@ -21,8 +23,10 @@ enum checker { CHECK_E2FSCK_JOURNAL /* e2fsck -E journal_only -y */, CHECK_E2FSC
 struct check_result { int status; /* exit status, or -1: killed, timed out, flooded */ char *output; char *why; };
 int export_check(struct export *, enum checker, struct check_result *ret, struct err *e);
 void check_result_done(struct check_result *);
-/* Hand a change set to the writer. */
-int broker_commit(struct broker *, const struct change_set *, struct commit_result *ret, struct err *e);
+/* Hand a change set to the writer. disk_index: for each disk of the set, its place among the disks given; bounds: where the plan's volumes lie, outside of
+ * which the writer refuses a change. */
+int broker_commit(struct broker *, const struct change_set *, const uint32_t *disk_index, const struct wire_bound *bounds, size_t nbounds,
+		  struct commit_result *ret, struct err *e);
 /* Files outside: for cp and save. The parent creates below one destination given on the command line, never following links, never over a file. */
 int broker_mkdir(struct broker *, const char *rel, uint32_t mode, struct err *e);
 int broker_create(struct broker *, const char *rel, uint32_t mode, struct err *e);     /* becomes the current file */
@@ -45,9 +49,5 @@ struct broker_options {
 /* Fork. In the child: drop privileges, then run(arg, broker) and exit with its answer. In the parent: serve until the child ends, then return
  * its exit status (1 where it was killed, with a sentence on stderr). */
 int broker_run(const struct broker_options *, int (*run)(void *arg, struct broker *), void *arg);
-
-/* What the child's cage is made of, for the JSON. */
-struct sandbox_state { bool no_new_privs, not_dumpable; int landlock; bool seccomp; unsigned uid; };
-const struct sandbox_state *sandbox_state(void);
 
 #endif

@@ -54,6 +54,9 @@ int undo_read(struct wio *, struct change_set *ret, enum run_state *ret_state, s
 int undo_run(struct wio *, struct err *e);
 /* Finish an armed run. */
 int undo_resume(struct wio *, struct err *e);
+/* The same set as an undo file that is not armed, written to (read from) a descriptor of a memfd: the wire form between the two processes. */
+int undo_write_image(int fd, const struct change_set *, struct err *e);
+int undo_read_image(int fd, struct change_set *ret, struct err *e);
 /* The identity digest of a disk read through wio, with cs's changes of that disk as zeroes. */
 int undo_identity(struct wio *, int file, const struct change_set *cs, unsigned disk, uint8_t ret[32], struct err *e);
 

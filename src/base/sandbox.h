@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/* What a process gives up before it looks at bytes from disks. */
+#ifndef BASE_SANDBOX_H
+#define BASE_SANDBOX_H
+
+#include <stdbool.h>
+#include "base/err.h"
+
+struct sandbox_state { bool no_new_privs, not_dumpable; int landlock; bool seccomp; unsigned uid; };
+
+/* For every process, first thing: no core files, not dumpable, umask 077. */
+void sandbox_begin(void);
+/* For the child: ends with its parent, no new privileges, nobody where it was root, Landlock (only /dev/urandom, /dev/random, /proc/self, and
+ * what is open already), and a system-call filter. What could not be had is left out and shown by sandbox_state. -EPERM only where root could not be given up. */
+int sandbox_enter(struct err *e);
+/* For a checker that will be exec'ed: nobody, limits, no new privileges; no Landlock, no filter. -EPERM as above. */
+int sandbox_checker(struct err *e);
+const struct sandbox_state *sandbox_state(void);
+
+#endif
