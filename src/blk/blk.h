@@ -28,7 +28,8 @@ struct blk {                                      /* first member of every layer
 
 int blk_pread(struct blk *, void *buf, size_t len, uint64_t off, struct err *e);
 int blk_pwrite(struct blk *, const void *buf, size_t len, uint64_t off, struct err *e);
-struct blk *blk_ref(struct blk *);
+bool blk_is_writable(const struct blk *);         /* false: every blk_pwrite is -EROFS */
+struct blk *blk_ref(struct blk *);                /* returns it; NULL is fine */
 void blk_unref(struct blk *);                     /* NULL is fine; the last one closes */
 DEFINE_CLEANUP(struct blk *, blk, blk_unref)
 #define cleanup_blk cleanup(cleanup_blkp)
@@ -47,7 +48,8 @@ int blk_open_overlay(struct blk *under, struct blk **ret, struct err *e);
 /* Runs of changed blocks in ascending order, neighbours joined; only blocks whose bytes differ from what
  * lies below. old_ and new_ are len bytes each, valid during the call; len is a multiple of 512 (the last
  * run ends at the device's end). A non-zero answer of fn ends the walk and is returned. */
-int blk_overlay_walk(struct blk *overlay, int (*fn)(void *arg, uint64_t off, const uint8_t *old_, const uint8_t *new_, size_t len),
+int blk_overlay_walk(struct blk *overlay,
+		     int (*fn)(void *arg, uint64_t off, const uint8_t *old_, const uint8_t *new_, size_t len),
 		     void *arg, struct err *e);
 /* Forget all writes. */
 void blk_overlay_reset(struct blk *overlay);
@@ -55,6 +57,7 @@ void blk_overlay_reset(struct blk *overlay);
 struct overlay_mark;
 int blk_overlay_mark(struct blk *overlay, struct overlay_mark **ret, struct err *e);
 void blk_overlay_restore(struct blk *overlay, struct overlay_mark *mark);
+void blk_overlay_mark_free(struct overlay_mark *mark);   /* when there is no way back; NULL is fine */
 
 struct extent {
 	uint64_t start, len;                      /* in the map; contiguous from 0, in order */
@@ -75,8 +78,8 @@ struct crypt_params {
 };
 int blk_open_crypt(struct blk *under, const struct crypt_params *p, struct blk **ret, struct err *e);
 
-/* A stage: bytes of a blk in a sealed memfd, for libraries that insist on a path or descriptor. The memfd
- * has size `size` (sparse) and holds the given ranges; all else reads as zero. */
+/* A stage: bytes of a blk in a sealed memfd, for libraries that insist on a path or descriptor. The memfd has
+ * size `size` (sparse) and holds the given ranges, at most 512 MiB of them; all else reads as zero. */
 struct stage_range { uint64_t off, len; };
 int blk_stage(struct blk *, uint64_t size, const struct stage_range *r, size_t n, int *ret_fd, struct err *e);
 /* The window that libblkid wants: whole up to 64 MiB, else the first 4 MiB + 128 KiB and the last 2 MiB. */
