@@ -23,6 +23,11 @@ struct host_disk { char *path, *name; int fd; uint64_t size; uint32_t sector; bo
 int host_disks(const char *root, struct host_disk **ret, size_t *ret_n, struct host *h, struct err *e);
 /* Open one named disk or image O_RDONLY. -ENOENT, -EISDIR, -EINVAL (a directory, a FIFO, a container format such as qcow2) with the sentence. */
 int host_open(const char *path, struct host_disk *ret, struct err *e);
+/* lun:N: the one attached disk (of those that host_disks gives) with this LUN; -ENOENT, -ENOTUNIQ. */
+int host_open_lun(const char *root, const char *lun, struct host_disk *ret, struct err *e);
+/* Fill bus, lun, model and serial of a block device that was named. */
+void host_describe(const char *root, struct host_disk *);
+int host_skip(struct host *, const char *disk, const char *why);
 /* Who holds these disks. */
 int host_holders(const char *root, const struct host_disk *disks, size_t n, struct host *h, struct err *e);
 void host_done(struct host *);
