@@ -13,6 +13,7 @@ enum severity { SEV_NOTE, SEV_WARNING, SEV_ERROR, SEV_NEVER_DELETE };
 enum data_state { DATA_INTACT, DATA_LOCKED, DATA_AT_RISK, DATA_LOST, DATA_UNKNOWN };
 
 struct rule;
+struct deny;
 struct finding {
 	const struct rule *rule;
 	enum severity severity;         /* the rule's, unless the finding has its own */
@@ -63,7 +64,18 @@ struct judgement {
 	unsigned exit_code;             /* of this machine, as in the contract */
 };
 int judge(const struct vm *, struct judgement **ret, struct err *e);
+/* The same with other safety rules than deny_rules: for tests, which take one out. */
+int judge_with(const struct vm *, const struct deny *, struct judgement **ret, struct err *e);
 void judgement_free(struct judgement *);
+
+/* The safety rules of a clean. Each says whether it forbids setting the state aside; where it cannot be told, it forbids too. *why
+ * (malloc'd) is the sentence for both. They do not ask what the verdict was: each stands for itself. A table ends with id NULL. */
+struct deny { const char *id; enum tri (*denies)(const struct vm *, char **why); };
+extern const struct deny deny_rules[];
+
+/* Fill the plan with the edits of a clean. goal: 0, 'e' enable, 'n' no-start. -EPERM: refused, e has the first reason (all are in
+ * judgement->refused); -ENOMEM. A goal that is missing is no refusal here: the plan may be shown without one. */
+int clean_plan(const struct judgement *, char goal, struct plan *, struct err *e);
 
 extern const struct rule *const rules[];   /* rows in the order they are asked, then findings; NULL at the end */
 const struct rule *rule_find(const char *id);

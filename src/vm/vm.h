@@ -72,6 +72,8 @@ struct state_dir {
 	enum have crypt_mount_have; struct tab crypt_mount;
 	char **markers; size_t nmarkers;/* names in os_encryption_markers/ */
 	enum have markers_have;
+	/* copy_header_slice_file was compared with the first bytes of the plaintext device that the ongoing item names; and it was equal */
+	bool slice_compared, slice_is_start;
 };
 const struct state_file *state_find(const struct state_dir *, const char *name);
 bool state_has(const struct state_dir *, enum state_kind);
