@@ -18,7 +18,7 @@ static int check_range(const struct blk *b, const char *what, size_t len, uint64
 	return 0;
 }
 
-/* The piece of [off, off+len) that one call can take: part of a block, or as many whole blocks as there are. */
+/* The piece of [off, off+len) for one call: part of a block, or as many whole blocks as there are. */
 static size_t next_piece(const struct blk *b, size_t len, uint64_t off, size_t *ret_skip)
 {
 	size_t rest;

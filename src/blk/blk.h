@@ -74,7 +74,7 @@ struct crypt_params {
 	uint64_t offset;                          /* payload begins here in under, bytes */
 	uint64_t size;                            /* payload length, bytes; 0: to the end */
 	uint64_t iv_offset;                       /* plain64 start, in 512-byte units */
-	uint32_t sector_size;                     /* 512 to 4096; plain64 counts 512-byte units all the same */
+	uint32_t sector_size;                     /* 512 to 4096; plain64 counts 512-byte units even so */
 };
 int blk_open_crypt(struct blk *under, const struct crypt_params *p, struct blk **ret, struct err *e);
 
