@@ -242,6 +242,20 @@ struct fs *node_fs(struct node *n, struct err *e)
 	return n->fs;
 }
 
+void node_forget(struct node *n)
+{
+	fs_close(n->fs);
+	n->fs = NULL;
+	n->fs_tried = false;
+	if (n->format && n->format->free_meta)
+		n->format->free_meta(n->meta);
+	n->meta = NULL;
+	n->format = NULL;
+	n->state = NODE_NEW;
+	n->why = n->fs_why = (struct err){ "" };
+	recognise(n);
+}
+
 const char *node_kind_name(enum node_kind k)
 {
 	static const char *const names[] = {

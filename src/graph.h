@@ -39,6 +39,8 @@ struct node {
 	bool fs_tried;
 	int8_t opaque;                  /* 1 yes, 0 no, -1 not asked yet */
 	bool moving;                    /* mounted read-write on this system: facts may change */
+	bool replay_tried, replayed;    /* its journal needed recovery: replayed into the overlay, or replay_why says why not */
+	struct err replay_why;
 	unsigned passes;                /* how often the worklist offered it */
 };
 
@@ -65,6 +67,8 @@ bool node_has_children(const struct graph *, const struct node *);
 int graph_run(struct graph *, int (*between)(void *arg, struct graph *, struct err *e), void *arg, struct err *e);
 /* The node's file system, opened on first use; NULL with e set. */
 struct fs *node_fs(struct node *, struct err *e);
+/* Forget the file system and the format's facts: the bytes were changed below (a journal was replayed, a plan applied). */
+void node_forget(struct node *);
 const char *node_kind_name(enum node_kind);
 const char *node_state_name(enum node_state);   /* of contract.md: open, locked, waiting, damaged, unsupported */
 void graph_done(struct graph *);

@@ -24,17 +24,23 @@ struct options {
 	bool list;                      /* undo --list */
 	bool long_form, archive;        /* ls -l, cp -a */
 };
+/* A volume key once derived, to look again at the same disks. */
+struct known_vk { char uuid[40]; struct secret *vk; int slot; char *found_at; const char *variant; };
 struct rescue {
 	struct options opt;
 	const struct verb *verb;
 	struct host host;
 	struct host_disk *disks; size_t ndisks;       /* opened by the parent */
-	char **args; size_t nargs;                    /* what is left for the verb: NODE:PATH..., rule ids, ... */
+	char **disk_args; size_t ndisk_args;          /* DISK words of the command line; borrowed */
+	char **args; size_t nargs;                    /* what is left for the verb: NODE:PATH..., rule ids, ...; borrowed */
 	struct { char *name; int fd; bool is_stdin; } *key_fds; size_t nkey_fds;
 	struct { char *name; int fd; } *header_fds; size_t nheader_fds;
+	bool dest_is_dir;                             /* cp: the destination is a folder that is there */
 	bool open_failed;                             /* something named could not be opened: exit 1 at the end */
 	struct broker *broker;
 	struct graph graph;
+	struct key **given_keys; size_t ngiven_keys;  /* read once: standard input cannot be read twice */
+	struct known_vk *known; size_t nknown;        /* volume keys that were derived: no second derivation after rescue_forget */
 	struct node **roots;                          /* the disks' nodes, parallel to disks; NULL: not readable */
 	struct blk **overlays;                        /* parallel to disks: the bottom overlays */
 	struct find_state find;

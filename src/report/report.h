@@ -5,6 +5,7 @@
 
 #include <json-c/json.h>
 #include <stdio.h>
+#include "format/luks.h"
 #include "pipeline.h"
 
 struct json_object *json_nodes(const struct rescue *);
@@ -12,6 +13,8 @@ struct json_object *json_host(const struct rescue *);
 struct json_object *json_keys(const struct rescue *);
 struct json_object *json_machine(const struct rescue *, const struct judgement *);
 struct json_object *json_str(const char *raw);           /* NULL: null; bytes escaped by str_json */
+struct json_object *json_time(int64_t t);               /* ISO 8601, UTC; 0: null */
+char *header_place(const struct header *);              /* "os.img2:/luks/osluksheader", malloc'd; NULL for NULL */
 int json_print(struct json_object *, FILE *);            /* one document and a newline; -EIO */
 /* diagnose: the whole document, and its text (first-screens), one block a machine, most severe last; the last lines are "aderescue: ..." */
 struct json_object *json_diagnose(const struct rescue *);
