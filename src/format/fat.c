@@ -66,7 +66,7 @@ static bool fat_has_shape(const struct fat_boot_disk *b, const uint8_t s[512])
 	return (b->jump[0] == 0xeb || b->jump[0] == 0xe9) && s[510] == 0x55 && s[511] == 0xaa;
 }
 
-static bool fat_is_bitlocker(const uint8_t s[512])
+bool fat_is_bitlocker(const uint8_t s[512])
 {
 	static const uint8_t to_go[16] = {0x3b, 0xd6, 0x67, 0x49, 0x29, 0x2e, 0xd8, 0x4a,
 					  0x83, 0x99, 0xf6, 0xa3, 0x39, 0xe3, 0xd0, 0x01};

@@ -23,6 +23,7 @@ struct fat_geometry {
 
 /* Reads the first 512 bytes of a file system; false where they are not FAT. */
 bool fat_geometry_read(const uint8_t sector[512], struct fat_geometry *ret);
+bool fat_is_bitlocker(const uint8_t sector[512]);
 /* Could these 512 bytes be the boot sector of a FAT, exFAT, NTFS or BitLocker volume, and so no partition
  * table? */
 bool fat_is_boot_sector(const uint8_t sector[512]);

@@ -82,7 +82,8 @@ static int mbr_read_ebr(struct blk *blk, struct mbr *m, uint64_t base, uint64_t 
 	if (r < 0)
 		return r;
 	if (s.magic[0] != 0x55 || s.magic[1] != 0xaa)
-		return err_set(&m->why, -EBADMSG, "extended boot record at sector %" PRIu64 ": no signature", at);
+		return err_set(&m->why, -EBADMSG, "extended boot record at sector %" PRIu64 ": no signature",
+			       at);
 
 	for (size_t i = 0; i < 4; i++) {
 		const struct mbr_entry_disk *d = &s.entries[i];

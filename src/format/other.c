@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /* What none of our own readers took: libblkid puts a name to it, on a sealed copy of the bytes it wants. It
- * may say only what the disks of such machines can bear, and never crypto_LUKS: that is what our own reader
- * has already denied, and a stale secondary header must not hide a live swap. Partition tables are ours
- * alone.
+ * is asked first for what the disks of such machines bear, and only where that is nothing for the rest, so
+ * that a rare and weak signature makes no common one ambiguous. Never for crypto_LUKS: that is what our own
+ * reader has already denied, and a stale secondary header must not hide a live swap. Partition tables are
+ * ours alone, and BitLocker is known by its boot sector, as libblkid wants bytes from the middle of the
+ * volume.
  *
  * Naming is not reading: the node is open, and open_fs says that there is no reader. Two names at once are
  * not guessed at: the node is damaged and both are told. */
@@ -12,6 +14,7 @@
 #include <string.h>
 
 #include "base/str.h"
+#include "format/fat.h"
 
 enum { OTHER_MAX_NAMES = 16 };
 
@@ -21,12 +24,12 @@ struct other {
 	struct err ambiguous;           /* the names where there are several */
 };
 
-static const char *const other_types[] = {
-	"vfat", "exfat", "ntfs", "ReFS", "ext2", "ext3", "ext4", "jbd", "xfs", "xfs_external_log", "btrfs",
-	"f2fs", "jfs", "reiserfs", "iso9660", "udf", "squashfs", "zfs_member", "swap", "swsuspend",
-	"LVM1_member", "LVM2_member", "linux_raid_member", "bcache", "BitLocker", "DM_verity_hash",
-	"DM_integrity", NULL,
+static const char *const common_types[] = {
+	"vfat", "exfat", "ntfs", "ext2", "ext3", "ext4", "jbd", "xfs", "xfs_external_log", "btrfs", "f2fs",
+	"iso9660", "udf", "squashfs", "zfs_member", "swap", "swsuspend", "LVM1_member", "LVM2_member",
+	"linux_raid_member", "bcache", "DM_verity_hash", "DM_integrity", NULL,
 };
+static const char *const never_types[] = {"crypto_LUKS", NULL};
 
 DEFINE_CLEANUP(blkid_probe, probe, blkid_free_probe)
 
@@ -43,21 +46,29 @@ DEFINE_CLEANUP(struct other *, other, other_free)
 static int other_open_probe(int fd, blkid_probe *ret, struct err *e)
 {
 	const int flags = BLKID_SUBLKS_TYPE | BLKID_SUBLKS_UUID | BLKID_SUBLKS_LABEL;
-	char *names[sizeof(other_types) / sizeof(*other_types)];
 	cleanup(cleanup_probep) blkid_probe pr = blkid_new_probe();
 
 	if (!pr)
 		return err_oom(e);
-	/* the library's interface takes char *, but does not write */
-	for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++)
-		names[i] = (char *)(uintptr_t)other_types[i];
 	if (blkid_probe_set_device(pr, fd, 0, 0) < 0 || blkid_probe_enable_partitions(pr, 0) < 0 ||
-	    blkid_probe_enable_superblocks(pr, 1) < 0 ||
-	    blkid_probe_set_superblocks_flags(pr, flags) < 0 ||
-	    blkid_probe_filter_superblocks_type(pr, BLKID_FLTR_ONLYIN, names) < 0)
+	    blkid_probe_enable_superblocks(pr, 1) < 0 || blkid_probe_set_superblocks_flags(pr, flags) < 0)
 		return err_set(e, -EIO, "libblkid cannot be set up");
 	*ret = take_ptr(&pr);
 	return 0;
+}
+
+/* As blkid_do_safeprobe: 0 found, 1 nothing, -2 more than one. */
+static int other_ask(blkid_probe pr, int filter, const char *const *types)
+{
+	char *names[sizeof(common_types) / sizeof(*common_types)] = {NULL};
+
+	/* the library's interface takes char *, but does not write */
+	for (size_t i = 0; types[i]; i++)
+		names[i] = (char *)(uintptr_t)types[i];
+	blkid_reset_probe(pr);
+	if (blkid_probe_filter_superblocks_type(pr, filter, names) < 0)
+		return -1;
+	return blkid_do_safeprobe(pr);
 }
 
 static int other_fill(blkid_probe pr, struct other *o, struct err *e)
@@ -91,6 +102,23 @@ static int other_name_all(blkid_probe pr, struct other *o, struct err *e)
 	return 1;
 }
 
+static int other_parse_bitlocker(struct blk *blk, void **ret_meta, struct err *e)
+{
+	struct other *o;
+	uint8_t s[512];
+	int r;
+
+	r = blk_pread(blk, s, sizeof(s), 0, e);
+	if (r < 0 || !fat_is_bitlocker(s))
+		return r;
+	o = calloc(1, sizeof(*o));
+	if (!o)
+		return err_oom(e);
+	memcpy(o->fmt, "BitLocker", 10);
+	*ret_meta = o;
+	return 1;
+}
+
 static int other_parse(struct blk *blk, void **ret_meta, struct err *e)
 {
 	cleanup(cleanup_probep) blkid_probe pr = NULL;
@@ -98,8 +126,11 @@ static int other_parse(struct blk *blk, void **ret_meta, struct err *e)
 	cleanup_close int fd = -1;
 	int r;
 
-	if (!blk->size)
+	if (blk->size < 512)
 		return 0;
+	r = other_parse_bitlocker(blk, ret_meta, e);
+	if (r)
+		return r;
 	r = blk_stage_probe(blk, &fd, e);
 	if (r < 0)
 		return r;
@@ -110,7 +141,9 @@ static int other_parse(struct blk *blk, void **ret_meta, struct err *e)
 	if (!o)
 		return err_oom(e);
 
-	r = blkid_do_safeprobe(pr);
+	r = other_ask(pr, BLKID_FLTR_ONLYIN, common_types);
+	if (r == 1)
+		r = other_ask(pr, BLKID_FLTR_NOTIN, never_types);
 	if (r == 1)
 		return 0;
 	if (r == 0)
