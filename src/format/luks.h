@@ -9,7 +9,7 @@
 #include "blk/blk.h"
 #include "base/secret.h"
 
-enum { LUKS_MAX_SLOTS = 32, LUKS_MAX_SEGMENTS = 16, LUKS_MAX_REQS = 8 };
+enum { LUKS_MAX_SLOTS = 32, LUKS_MAX_SEGMENTS = 16, LUKS_MAX_REQS = 8, LUKS_MAX_TOKENS = 32 };
 struct luks_slot {
 	int id;
 	bool active;
@@ -23,6 +23,7 @@ struct luks_slot {
 	char area_cipher[40];           /* what the slot's area is encrypted with */
 	uint64_t area_offset, area_size;/* in the header device, bytes */
 	int priority;                   /* 0 ignore, 1 normal, 2 prefer */
+	bool unbound;                   /* its key belongs to no segment: opening it proves nothing of the volume */
 	struct err bad;                 /* why it must not be tried (absurd cost, null cipher, overlap); empty: fine */
 	/* reencrypt slots */
 	char mode[16], direction[16], resilience[16], resilience_hash[16];
@@ -47,9 +48,12 @@ struct luks_info {
 	/* damage: LUKS2 copies. copy_used 0 primary, 1 secondary */
 	int copy_used;
 	struct err damage;              /* what is damaged; empty: nothing */
+	bool broken;                    /* the magic is there, but no copy can be believed: damage says why, nothing else is known */
 	bool in_flight_magic;           /* LUKS1 with \xde\xad: offline re-encryption was interrupted */
 	char cipher[40];                /* of the payload: "aes-xts-plain64" (of the default or final segment) */
 	unsigned key_size;              /* bytes of the volume key */
+	char digest_hash[24];           /* of the volume key's digest, whose PBKDF2 is part of every trial */
+	uint64_t digest_iterations;
 	uint64_t payload_offset;        /* bytes; 0: detached */
 	unsigned sector_size;
 	struct luks_slot slots[LUKS_MAX_SLOTS]; unsigned nslots;       /* only those that are there */
@@ -81,6 +85,8 @@ struct header {
 	bool detached;
 	bool tried_all;                 /* every key so far was tried */
 	unsigned keys_tried;            /* how many of graph->keys were tried */
+	const struct key **tried; size_t ntried;      /* which: a later key may come to stand before an earlier one */
+	size_t nodes_tried;             /* detached: how many of graph->nodes were looked at */
 	struct secret *vk;              /* volume key, once a key opened it */
 	const struct key *by;           /* the key that did; borrowed */
 	int slot;                       /* the slot it opened, -1: none */
@@ -89,9 +95,18 @@ struct header {
 	bool in_state_dir;              /* found in the failed system's state directory */
 	char *why;                      /* why it is not open: no key, refused, no volume; NULL while open */
 };
-void header_free(struct header *);
+void header_free(struct header *);   /* NULL is fine */
+/* A new header of the graph, with the bytes taken by a ref of its own. info is copied. NULL: out of memory. */
+struct graph;
+struct header *graph_add_header(struct graph *, struct node *node, const char *path, struct blk *blk, const struct luks_info *info, bool detached);
 
 /* The map of the payload over dev: crypt, or for a re-encryption in flight nothing yet (-EOPNOTSUPP). */
 int luks_open_payload(const struct luks_info *, struct blk *dev, const struct secret *vk, struct blk **ret, struct err *e);
+
+/* Which device does a detached header belong to? It does not say, so each one that has its volume key is tried in memory on
+ * the devices in which nothing is recognised, those of its own disk first, and kept where the decrypted bytes are
+ * recognised. With a re-encryption in flight nothing is opened: volume becomes the device that fits. 1: something was
+ * opened, 0: nothing new. */
+int headers_try_detached(struct graph *, struct err *e);
 
 #endif
