@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: MIT */
+/* What a file holds, whatever its name says: LUKS magics (LUKS1, LUKS2's first and second copy, the magic of
+ * an interrupted offline re-encryption), or nothing but zeroes. cryptsetup's LUKS2 on-disk format 1.1.2 names
+ * the offsets of the second copy; a magic elsewhere on a sector boundary (a header in an archive) is seen
+ * too, but not parsed. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/bytes.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "fs/fsfile.h"
+#include "vm/facts.h"
+
+enum { CHUNK = 1 << 20, STEP = 512 };
+
+/* 1 a LUKS magic that can begin a header, 2 the second copy's, 0 none */
+static int magic_at(const uint8_t *p, size_t n)
+{
+	if (n < 6)
+		return 0;
+	if (!memcmp(p, "LUKS\xba\xbe", 6) || !memcmp(p, "LUKS\xde\xad", 6))
+		return 1;
+	return memcmp(p, "SKUL\xba\xbe", 6) ? 0 : 2;
+}
+
+static bool is_second_place(uint64_t off)
+{
+	return off >= 0x4000 && off <= 0x400000 && !(off & (off - 1));
+}
+
+static void look_at_chunk(struct content *c, const uint8_t *p, size_t n)
+{
+	for (size_t i = 0; i < n; i += STEP) {
+		uint64_t off = c->looked_at + i;
+		int magic = magic_at(p + i, n - i);
+
+		if (magic && (off == 0 ? magic == 1 : magic == 2 && is_second_place(off)))
+			c->header_place = true;
+		else if (magic)
+			c->inside = true;
+	}
+	if (c->zero)
+		c->zero = bytes_all_zero(p, n);
+}
+
+int content_look(struct fs *fs, const char *path, uint64_t size, uint64_t max, struct content *ret,
+		 struct err *e)
+{
+	cleanup_free uint8_t *buf = malloc(CHUNK);
+	uint64_t end = size < max ? size : max;
+
+	*ret = (struct content){.zero = true};
+	if (!buf)
+		return err_oom(e);
+	while (ret->looked_at < end) {
+		size_t want = end - ret->looked_at < CHUNK ? (size_t)(end - ret->looked_at) : CHUNK, n = 0;
+		int err = fs_read(fs, path, buf, want, ret->looked_at, &n, e);
+
+		if (err < 0)
+			return err;
+		if (n == 0 || n > want)
+			return err_set(e, -EIO, "ended at byte %ju", (uintmax_t)ret->looked_at);
+		look_at_chunk(ret, buf, n);
+		ret->looked_at += n;
+	}
+	ret->whole = end == size;
+	ret->zero = ret->zero && ret->whole && size > 0;
+	return 0;
+}
+
+/* The graph's own, writable view of a node. */
+static struct node *graph_node(const struct graph *g, const struct node *node)
+{
+	for (size_t i = 0; i < g->n; i++)
+		if (g->nodes[i] == node)
+			return g->nodes[i];
+	return NULL;
+}
+
+static struct header *header_known(const struct graph *g, const struct node *node, const char *path)
+{
+	for (size_t i = 0; i < g->nheaders; i++)
+		if (g->headers[i]->node == node && str_eq(g->headers[i]->path, path))
+			return g->headers[i];
+	return NULL;
+}
+
+DEFINE_CLEANUP(struct header *, header, header_free)
+
+int content_header(struct graph *g, const struct node *node, struct fs *fs, const char *path,
+		   bool in_state_dir, const struct header **ret, struct err *e)
+{
+	cleanup(cleanup_headerp) struct header *h = NULL;
+	struct header *known = header_known(g, node, path), **slot;
+	int r;
+
+	if (known) {
+		known->in_state_dir |= in_state_dir;
+		*ret = known;
+		return 0;
+	}
+	h = calloc(1, sizeof(*h));
+	if (!h)
+		return err_oom(e);
+	h->node = graph_node(g, node);
+	h->path = str_printf("%s", path);
+	h->detached = true;
+	h->in_state_dir = in_state_dir;
+	h->slot = -1;
+	r = h->path ? blk_open_fsfile(fs, path, HEADER_MAX, &h->blk, e) : err_oom(e);
+	if (!r)
+		r = luks_read(h->blk, &h->info, e);
+	if (r <= 0)
+		return r < 0 ? r : err_set(e, -EBADMSG, "a LUKS magic, but no header that can be read");
+
+	slot = vec_push(&g->headers, &g->nheaders);
+	if (!slot)
+		return err_oom(e);
+	*ret = *slot = take_ptr(&h);
+	return 1;
+}
