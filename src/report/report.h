@@ -21,6 +21,10 @@ struct json_object *json_diagnose(const struct rescue *);
 int text_diagnose(const struct rescue *, FILE *);
 /* "aderescue: NAME verdict=V rule=R data=D exit=N" */
 void text_last_line(const struct judgement *, unsigned exit_code, FILE *);   /* judgement NULL: no machine */
+/* NAME of the last line: [A-Za-z0-9._-], at most 64, other bytes "?", "-" for NULL or "". malloc'd. */
+char *text_machine_name(const char *raw);
+/* text wrapped at 79 columns: head before the first line, indent before the others. Text is escaped (ASCII). */
+void text_wrap(const char *head, const char *indent, const char *text, FILE *);
 unsigned diagnose_exit(const struct rescue *);           /* the most severe of all */
 int text_scan(const struct rescue *, FILE *);
 

@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: MIT */
+/* Composing a page: wrapping, ranking, fitting. */
+#include "report/page.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "base/vec.h"
+#include "report/report.h"
+
+static void push(struct page *p, int rank, struct str *line)
+{
+	struct page_line *slot = vec_push(&p->v, &p->n);
+
+	if (slot)
+		*slot = (struct page_line){ .text = str_take(line), .rank = rank };
+	if (!slot || !slot->text) {
+		p->failed = 1;
+		if (slot)
+			p->n--;
+	}
+	str_done(line);
+	*line = (struct str){ 0 };
+}
+
+/* Words go on while they fit; a word longer than a line is broken. */
+static void wrap(struct page *p, int rank, const char *head, const char *indent, const char *text)
+{
+	struct str line = { 0 };
+	bool fresh = true;
+	int lines = 0;
+
+	str_add(&line, head);
+	while (*text) {
+		size_t n = strcspn(text, " \n"), room = PAGE_COLUMNS - strlen(indent);
+
+		if (n > room)
+			n = room;
+		if (!fresh && line.n + 1 + n > PAGE_COLUMNS) {
+			push(p, rank + (lines++ ? 1 : 0), &line);
+			str_add(&line, indent);
+			fresh = true;
+		}
+		if (!fresh)
+			str_add(&line, " ");
+		str_addn(&line, text, n);
+		fresh = false;
+		text += n;
+		if (*text == '\n') {
+			push(p, rank + (lines++ ? 1 : 0), &line);
+			str_add(&line, indent);
+			fresh = true;
+			text++;
+		}
+		text += strspn(text, " ");
+	}
+	push(p, rank + (lines && rank != RANK_MUST ? 1 : 0), &line);
+}
+
+void page_add(struct page *p, int rank, const char *head, const char *indent, const char *text)
+{
+	cleanup_free char *safe = NULL;
+	cleanup_str struct str parts = { 0 };
+
+	/* newlines of ours stay; everything else from disks is escaped, but backslashes of text that was escaped before */
+	for (const char *s = text; *s;) {
+		size_t n = strcspn(s, "\n\\");
+
+		str_add_escaped(&parts, s, n, true);
+		s += n;
+		if (*s)
+			str_addn(&parts, s++, 1);
+	}
+	safe = str_take(&parts);
+	wrap(p, rank, head, indent, safe ? safe : "");
+}
+
+void page_addf(struct page *p, int rank, const char *head, const char *indent, const char *fmt, ...)
+{
+	cleanup_str struct str s = { 0 };
+	va_list ap;
+
+	va_start(ap, fmt);
+	str_addv(&s, fmt, ap);
+	va_end(ap);
+	page_add(p, rank, head, indent, str_text(&s));
+}
+
+static size_t bytes_of(const struct page *p)
+{
+	size_t n = 0;
+
+	for (size_t i = 0; i < p->n; i++)
+		n += strlen(p->v[i].text) + 1;
+	return n;
+}
+
+void page_fit(struct page *p, size_t max_lines, size_t max_bytes)
+{
+	while (p->n > max_lines || bytes_of(p) > max_bytes) {
+		size_t worst = 0;
+
+		for (size_t i = 0; i < p->n; i++)
+			if (p->v[i].rank >= p->v[worst].rank)
+				worst = i;
+		if (p->n == 0 || p->v[worst].rank == RANK_MUST)
+			return;
+		free(p->v[worst].text);
+		memmove(&p->v[worst], &p->v[worst + 1], (p->n - worst - 1) * sizeof(*p->v));
+		p->n--;
+	}
+}
+
+int page_print(const struct page *p, FILE *f)
+{
+	for (size_t i = 0; i < p->n; i++)
+		if (fprintf(f, "%s\n", p->v[i].text) < 0)
+			return -EIO;
+	return p->failed ? -ENOMEM : 0;
+}
+
+void page_done(struct page *p)
+{
+	for (size_t i = 0; i < p->n; i++)
+		free(p->v[i].text);
+	free(p->v);
+	*p = (struct page){ 0 };
+}
+
+void text_wrap(const char *head, const char *indent, const char *text, FILE *f)
+{
+	struct page p = { 0 };
+
+	page_add(&p, RANK_MUST, head, indent, text);
+	page_print(&p, f);
+	page_done(&p);
+}
