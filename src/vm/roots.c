@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/* Which machines are there? A readable root file system is one (by its files, never by its size or number), and so is a disk
+ * with a Linux /boot whose root cannot be read. What the raw root is on the latter: the device that the header in /boot
+ * belongs to; what kernel arguments and crypttab-like arguments name; else the largest partition of that disk with no
+ * signature at all, else the largest whose content cannot be read here. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/str.h"
+#include "base/vec.h"
+#include "format/luks.h"
+#include "vm/machine.h"
+
+enum { MAX_MACHINES = 64 };
+
+struct machine *machine_new(struct work *w, struct err *e)
+{
+	struct machine *m = calloc(1, sizeof(*m)), **slot = NULL;
+
+	if (m) {
+		m->w = w;
+		m->os_disk = -1;
+		m->vm = calloc(1, sizeof(*m->vm));
+		m->disk = calloc(w->ndisks + 1, sizeof(*m->disk));
+		m->seed = calloc(w->ndisks + 1, sizeof(*m->seed));
+	}
+	if (m && m->vm && m->disk && m->seed)
+		slot = vec_push(&w->v, &w->n);
+	if (!slot) {
+		if (m) {
+			free(m->vm);
+			free(m->disk);
+			free(m->seed);
+		}
+		free(m);
+		err_oom(e);
+		return NULL;
+	}
+	m->vm->graph = w->g;
+	m->vm->all_disks_attached = w->opt->all_disks_attached;
+	m->vm->data_disks_said = w->opt->data_disks;
+	m->vm->beks = w->beks;
+	m->vm->nbeks = w->nbeks;
+	return *slot = m;
+}
+
+void machine_seed(struct machine *m, const struct node *n)
+{
+	for (size_t d = 0; n && d < m->w->ndisks; d++)
+		if (node_is_on_disk(n, (int)d))
+			m->seed[d] = m->disk[d] = true;
+}
+
+static bool has_lv(const struct node *n)
+{
+	for (unsigned depth = 0; n && depth < 20; depth++) {
+		if (n->kind == KIND_LV)
+			return true;
+		n = n->nparents ? n->parents[0] : NULL;
+	}
+	return false;
+}
+
+static int add_root(struct work *w, const struct node *n, struct err *e)
+{
+	struct machine *m = machine_new(w, e);
+
+	if (!m)
+		return -ENOMEM;
+	m->vm->root = n;
+	m->vm->root_raw = node_raw(n);
+	m->vm->root_lvm = has_lv(n);
+	m->vm->root_lv = n->kind == KIND_LV ? n->name : NULL;
+	m->os_disk = node_disk(m->vm->root_raw);
+	machine_seed(m, n);
+	return 0;
+}
+
+/* The same bytes seen twice, raw and through a mapping, are one root: the mapping, which is what the system used. */
+static bool is_below_another(const struct work *w, const struct node *n)
+{
+	for (size_t i = 0; i < w->g->n; i++) {
+		const struct node *o = w->g->nodes[i];
+		struct fs *fs = o != n && o->blk && node_lies_on(o, n) ? node_files(o, NULL) : NULL;
+
+		if (fs && fs_is_root(fs))
+			return true;
+	}
+	return false;
+}
+
+int roots_find(struct work *w, struct err *e)
+{
+	for (size_t i = 0; i < w->g->n && w->n < MAX_MACHINES; i++) {
+		const struct node *n = w->g->nodes[i];
+		struct fs *fs = n->blk && !node_is_bek(w, n) ? node_files(n, NULL) : NULL;
+
+		if (fs && fs_is_root(fs) && !is_below_another(w, n) && add_root(w, n, e) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+static bool is_mounted(const struct work *w, const struct node *n)
+{
+	for (size_t i = 0; i < w->n; i++)
+		for (size_t k = 0; k < w->v[i]->vm->tree.n; k++)
+			if (w->v[i]->vm->tree.v[k].node == n)
+				return true;
+	return false;
+}
+
+static bool is_seed(const struct work *w, int disk)
+{
+	for (size_t i = 0; disk >= 0 && i < w->n; i++)
+		if (w->v[i]->seed[disk])
+			return true;
+	return false;
+}
+
+int boots_find(struct work *w, struct err *e)
+{
+	for (size_t i = 0; i < w->g->n && w->n < MAX_MACHINES; i++) {
+		const struct node *n = w->g->nodes[i];
+		int disk = node_disk(n);
+		struct fs *fs;
+		struct machine *m;
+
+		if (!n->blk || disk < 0 || is_seed(w, disk) || node_is_bek(w, n) || is_mounted(w, n))
+			continue;
+		fs = node_files(n, NULL);
+		if (!fs || !fs_is_boot(fs))
+			continue;
+		m = machine_new(w, e);
+		if (!m)
+			return -ENOMEM;
+		m->os_disk = disk;
+		m->boot_found = n;
+		machine_seed(m, n);
+	}
+	return 0;
+}
+
+/* ---- the raw root of a machine whose root cannot be read ---- */
+
+static const struct node *root_by_header(const struct machine *m)
+{
+	const struct graph *g = m->w->g;
+
+	if (m->vm->bootf.header && m->vm->bootf.header->volume)
+		return m->vm->bootf.header->volume;
+	for (size_t i = 0; i < g->nheaders; i++)
+		if (g->headers[i]->node == m->boot_found && g->headers[i]->volume)
+			return g->headers[i]->volume;
+	return NULL;
+}
+
+/* "name=value" in kernel arguments: the value as a malloc'd text */
+static char *argument(const char *args, const char *name)
+{
+	size_t len = strlen(name);
+
+	for (const char *p = args; p && *p; p += strcspn(p, " \t")) {
+		p += strspn(p, " \t");
+		if (!strncmp(p, name, len))
+			return str_ndup(p + len, strcspn(p + len, " \t\r\n"));
+	}
+	return NULL;
+}
+
+static const struct node *named_by(const struct machine *m, const char *spec)
+{
+	const struct node *n = NULL;
+	char why[200];
+
+	if (!spec || dev_find(m, spec, &n, why) != FOUND_ONE || node_disk(node_raw(n)) != m->os_disk)
+		return NULL;
+	return node_raw(n);
+}
+
+static const struct node *root_by_arguments(const struct machine *m)
+{
+	for (size_t i = 0; i < m->vm->bootf.n; i++) {
+		const char *args = m->vm->bootf.v[i].args;
+		cleanup_free char *uuid = argument(args, "rd.luks.ade.partuuid="), *root = argument(args, "root=");
+		cleanup_free char *spec = uuid ? str_printf("PARTUUID=%s", uuid) : NULL;
+		const struct node *n = named_by(m, spec);
+
+		if (!n)
+			n = named_by(m, root);
+		if (n && n != m->boot_found)
+			return n;
+	}
+	return NULL;
+}
+
+/* Nothing that a root is made of. */
+static bool is_known_else(const struct node *n)
+{
+	static const char *const roots[] = { "xfs", "btrfs", "ext2", "ext3", "ext4", "LVM2_member", "crypto_LUKS", "f2fs", "jfs", "reiserfs" };
+
+	for (size_t i = 0; i < sizeof(roots) / sizeof(*roots); i++)
+		if (str_eq(n->fmt, roots[i]))
+			return false;
+	return *n->fmt;
+}
+
+static const struct node *root_by_elimination(const struct machine *m)
+{
+	const struct node *best = NULL;
+
+	for (int unsigned_only = 1; !best && unsigned_only >= 0; unsigned_only--)
+		for (size_t i = 0; i < m->w->g->n; i++) {
+			const struct node *n = m->w->g->nodes[i];
+
+			if (n->kind != KIND_PARTITION || n->disk != m->os_disk || n == m->boot_found || is_known_else(n))
+				continue;
+			if (n->size < (16 << 20) || (unsigned_only && *n->fmt) || (n->blk && node_files(n, NULL)))
+				continue;
+			if (!best || n->size > best->size)
+				best = n;
+		}
+	return best;
+}
+
+void boots_find_root(struct machine *m)
+{
+	const struct node *n = root_by_header(m);
+
+	if (!n)
+		n = root_by_arguments(m);
+	if (!n)
+		n = root_by_elimination(m);
+	m->vm->root_raw = n;
+	machine_seed(m, n);
+	if (n)
+		m->vm->root_lvm = str_eq(n->fmt, "LVM2_member");
+}
