@@ -27,7 +27,8 @@ static struct table table_new(unsigned sector, uint64_t size)
 	};
 }
 
-/* The entries, where the honest layout has them, whatever the header claims; answers their CRC for count entries. */
+/* The entries, where the honest layout has them, whatever the header claims; answers their CRC for count
+ * entries. */
 static uint32_t put_entries(const struct table *t, uint64_t at)
 {
 	uint8_t *p = disk + at;
@@ -96,7 +97,8 @@ static void put_good(void)
 	put_table(&t);
 }
 
-static const struct node *part(const struct graph *g, const char *name, uint64_t first, uint64_t last, unsigned sector)
+static const struct node *part(const struct graph *g, const char *name, uint64_t first, uint64_t last,
+			       unsigned sector)
 {
 	const struct node *n = graph_find(g, name);
 
@@ -419,7 +421,8 @@ Test(gpt, what_sfdisk_makes_is_read_alike)
 	const struct node *p;
 
 	temp_file(path, 8 << 20);
-	tool("sfdisk -q %s <<'EOF'\nlabel: gpt\nlabel-id: 11111111-2222-3333-4444-555555555555\nunit: sectors\n"
+	tool("sfdisk -q %s <<'EOF'\nlabel: gpt\nunit: sectors\n"
+	     "label-id: 11111111-2222-3333-4444-555555555555\n"
 	     "1 : start=2048, size=1000, type=0FC63DAF-8483-4772-8E79-3D69D8477DE4, "
 	     "uuid=ABCDEF01-2345-6789-ABCD-EF0123456789, name=root\n"
 	     "14 : start=4096, size=8, type=21686148-6449-6E6F-744E-656564454649\nEOF", path);
@@ -469,8 +472,9 @@ static size_t hostile_values(uint64_t *v, unsigned sector, uint64_t size)
 {
 	uint64_t sectors = size / sector, span = COUNT * ENTRY / sector;
 	const uint64_t all[] = {
-		0, 1, 2, UINT64_MAX, UINT64_MAX - 1, UINT64_MAX / sector, UINT64_MAX / sector + 1, 1ull << 63, UINT32_MAX,
-		1ull << 32, sectors - 1, sectors, sectors + 1, size, 1 + span, 2 + span, sectors - span - 1, 50,
+		0, 1, 2, UINT64_MAX, UINT64_MAX - 1, UINT64_MAX / sector, UINT64_MAX / sector + 1,
+		1ull << 63, UINT32_MAX, 1ull << 32, sectors - 1, sectors, sectors + 1, size, 1 + span,
+		2 + span, sectors - span - 1, 50,
 	};
 
 	memcpy(v, all, sizeof(all));
@@ -545,7 +549,9 @@ Test(gpt, no_mutation_leaves_the_disk)
 		memcpy(disk, good, sizeof(good));
 		for (unsigned i = 1 + rnd(&seed) % 4; i; i--) {
 			/* sector 0, a header, or the first entries; then the CRCs are made good again */
-			static const unsigned from[] = {446, 512, 1024, sizeof(good) - 512, sizeof(good) - 33 * 512};
+			static const unsigned from[] = {
+				446, 512, 1024, sizeof(good) - 512, sizeof(good) - 33 * 512,
+			};
 			static const unsigned len[] = {66, 92, 512, 92, 512};
 			unsigned k = rnd(&seed) % 5;
 
@@ -553,8 +559,9 @@ Test(gpt, no_mutation_leaves_the_disk)
 		}
 		for (unsigned c = 0; c < 2; c++) {
 			uint8_t *h = disk + (c ? sizeof(good) - 512 : 512);
+			uint8_t *x = disk + (c ? sizeof(good) - 33 * 512 : 1024);
 
-			put_le(h + 88, bytes_crc32(0, disk + (c ? sizeof(good) - 33 * 512 : 1024), COUNT * ENTRY), 4);
+			put_le(h + 88, bytes_crc32(0, x, COUNT * ENTRY), 4);
 			put_le(h + 16, 0, 4);
 			put_le(h + 16, bytes_crc32(0, h, 92), 4);
 		}

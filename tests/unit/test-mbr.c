@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests format/mbr.c and the names of format/part.c: what the kernel would list, and nothing outside the disk. */
+/* Tests format/mbr.c and the names of format/part.c: what the kernel would list, and nothing outside the
+ * disk. */
 #include "disk.h"
 
 enum { DISK = 1 << 20, SECTORS = DISK / 512 };
@@ -86,8 +87,8 @@ Test(mbr, names_are_the_kernels)
 {
 	static const struct { const char *disk, *part; } row[] = {
 		{"sda", "sda1"}, {"nvme0n1", "nvme0n1p1"}, {"loop0", "loop0p1"}, {"mmcblk0", "mmcblk0p1"},
-		{"nbd12", "nbd12p1"}, {"os.img", "os.img1"}, {"disk.vhd0", "disk.vhd01"}, {"os.img#2", "os.img#2p1"},
-		{"sdaa", "sdaa1"}, {"image", "image1"},
+		{"nbd12", "nbd12p1"}, {"os.img", "os.img1"}, {"disk.vhd0", "disk.vhd01"},
+		{"os.img#2", "os.img#2p1"}, {"sdaa", "sdaa1"}, {"image", "image1"},
 	};
 
 	put_mbr();
@@ -308,8 +309,9 @@ Test(mbr, no_mutation_leaves_the_disk)
 		/* only the sectors with tables, and of them only the tables */
 		for (unsigned i = 0; i < hits; i++) {
 			unsigned at = rnd(&seed) % 9, off = 440 + rnd(&seed) % 72;
+			uint8_t value = rnd(&seed) % 3 ? (uint8_t)rnd(&seed) : 5;
 
-			disk[(at ? 100 + 100 * at : 0) * 512 + off] = rnd(&seed) % 3 ? (uint8_t)rnd(&seed) : 5;
+			disk[(at ? 100 + 100 * at : 0) * 512 + off] = value;
 		}
 		cr_assert_eq(blk_open_mem(disk, 1100 * 512, &b, NULL), 0);
 		n = graph_add(&g, "sdc", KIND_DISK, NULL, b);
