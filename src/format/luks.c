@@ -209,7 +209,8 @@ static int luks_expand(struct graph *g, struct node *n, struct err *e)
 	if (h->vk)
 		return open_volume(g, n, h, e);
 	n->state = NODE_LOCKED;
-	return err_set(e, -EAGAIN, "%s", h->why ? h->why : "locked: no key was tried yet");
+	return err_set(e, -EAGAIN, "%s%s%s", h->why ? h->why : "locked: no key was tried yet",
+		       h->info.damage.msg[0] ? "; " : "", h->info.damage.msg);
 }
 
 const struct format format_luks = {

@@ -210,7 +210,13 @@ static int say_why(struct target *t, struct err *e)
 		return err_oom(e);
 	free(t->h->why);
 	t->h->why = str_take(&s);
-	return t->h->why ? 0 : err_oom(e);
+	if (!t->h->why)
+		return err_oom(e);
+	/* no further pass may come: the volume says it at once */
+	if (!h->detached && h->node)
+		err_set(&t->h->node->why, 0, "%s%s%s", h->why, h->info.damage.msg[0] ? "; " : "",
+			h->info.damage.msg);
+	return 0;
 }
 
 static int end_target(struct pool *p, struct target *t, struct err *e)
@@ -479,10 +485,9 @@ static int run(struct pool *p, struct err *e)
 	}
 }
 
-int keys_unlock(struct graph *g, unsigned ncpu, struct err *e)
+int unlock_within(struct graph *g, unsigned ncpu, uint64_t memory, struct err *e)
 {
 	cleanup(pool_done) struct pool p = { .g = g, .ncpu = cpu_count(ncpu) };
-	uint64_t memory = memory_available();
 	int r = 0;
 
 	p.memory = memory > spare ? memory - spare : 0;
@@ -499,4 +504,9 @@ int keys_unlock(struct graph *g, unsigned ncpu, struct err *e)
 	if (r >= 0)
 		r = run(&p, e);
 	return r < 0 ? r : p.opened;
+}
+
+int keys_unlock(struct graph *g, unsigned ncpu, struct err *e)
+{
+	return unlock_within(g, ncpu, memory_available(), e);
 }

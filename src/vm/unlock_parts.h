@@ -30,5 +30,8 @@ int worker_collect(struct worker *, struct secret **ret_vk, struct err *e);
 /* End it without asking. */
 void worker_kill(struct worker *);
 int64_t worker_now(void);
+/* keys_unlock with the memory that there is as an argument. */
+struct graph;
+int unlock_within(struct graph *, unsigned ncpu, uint64_t memory, struct err *e);
 
 #endif
