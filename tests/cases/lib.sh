@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: MIT
+# shellcheck shell=bash
 # What the `disks` fragments of cases are written in. They run in an empty folder; `disk` names what aderescue gets, in that order.
 . "$(dirname "${BASH_SOURCE[0]}")/../../fixtures/images/lib.sh"
 cases_cache=${ADERESCUE_FIXTURE_CACHE:-$lib_top/cache/fixtures}
