@@ -206,6 +206,8 @@ static int say_why(struct target *t, struct err *e)
 		str_addf(&s, "; %s", t->lacks.msg);
 	if (t->why.msg[0])
 		str_addf(&s, "; %s", t->why.msg);
+	if (h->info.online)
+		str_add(&s, "; a re-encryption is in flight");
 	if (s.failed)
 		return err_oom(e);
 	free(t->h->why);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* LUKS headers for tests, made by cryptsetup on files of a temporary folder, and ways to damage them. Where the tool is
- * missing the test is skipped. */
+/* LUKS headers for tests, made by cryptsetup on files of a temporary folder, and ways to damage them. Where
+ * the tool is missing the test is skipped. */
 #ifndef MAKE_LUKS_H
 #define MAKE_LUKS_H
 
@@ -16,7 +16,9 @@
 #include "base/bytes.h"
 #include "blk/blk.h"
 
-#define FAST_ARGON "--pbkdf", "argon2id", "--pbkdf-memory", "1024", "--pbkdf-force-iterations", "4", "--pbkdf-parallel", "1"
+#define FAST_ARGON                                                                                           \
+	"--pbkdf", "argon2id", "--pbkdf-memory", "1024", "--pbkdf-force-iterations", "4",                    \
+		"--pbkdf-parallel", "1"
 #define FAST_PBKDF2 "--pbkdf", "pbkdf2", "--pbkdf-force-iterations", "1000"
 
 static char make_dir[64];
@@ -37,7 +39,7 @@ static void make_done(void)
 
 static void make_begin(void)
 {
-	strcpy(make_dir, "/tmp/aderescue-test-XXXXXX");
+	snprintf(make_dir, sizeof(make_dir), "/tmp/aderescue-test-XXXXXX");
 	cr_assert_not_null(mkdtemp(make_dir));
 	atexit(make_done);
 }
@@ -89,7 +91,8 @@ static __attribute__((unused)) void make_run(const char *const argv[])
 	cr_assert_eq(waitpid(pid, &status, 0), pid);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 127)
 		cr_skip_test("%s is not installed", argv[0]);
-	cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s %s failed: status %x", argv[0], argv[1], status);
+	cr_assert(WIFEXITED(status) && WEXITSTATUS(status) == 0, "%s %s failed: status %x", argv[0], argv[1],
+		  status);
 }
 #define RUN(...) make_run((const char *const[]){ __VA_ARGS__, NULL })
 
@@ -138,9 +141,9 @@ static __attribute__((unused)) void make_luks2(const char *name)
 {
 	make_file("key", "secret", 6);
 	make_empty(name, 2 << 20);
-	RUN("cryptsetup", "luksFormat", "-q", "--type", "luks2", FAST_ARGON, "--luks2-keyslots-size", "512k", "--offset", "2048",
-	    "--uuid", "11111111-2222-3333-4444-555555555555", "--label", "data one", "--sector-size", "512", "--key-file", make_path("key"),
-	    make_path(name));
+	RUN("cryptsetup", "luksFormat", "-q", "--type", "luks2", FAST_ARGON, "--luks2-keyslots-size", "512k",
+	    "--offset", "2048", "--uuid", "11111111-2222-3333-4444-555555555555", "--label", "data one",
+	    "--sector-size", "512", "--key-file", make_path("key"), make_path(name));
 }
 
 /* The checksums of a LUKS2 header after an edit. size: of one copy. */

@@ -32,7 +32,8 @@ static void expect_forms(const void *bytes, size_t n, const struct form *want, i
 	cr_assert_eq(r, count, "%d forms, not %d", r, count);
 	for (int i = 0; i < r; i++) {
 		cr_assert_str_eq(got[i].variant, want[i].variant);
-		cr_assert_eq(got[i].bytes->len, strlen(want[i].text), "form %d has %zu bytes", i, got[i].bytes->len);
+		cr_assert_eq(got[i].bytes->len, strlen(want[i].text), "form %d has %zu bytes", i,
+			     got[i].bytes->len);
 		cr_assert_eq(memcmp(got[i].bytes->data, want[i].text, got[i].bytes->len), 0, "form %d", i);
 		secret_free(got[i].bytes);
 	}
@@ -46,26 +47,34 @@ Test(keys, a_plain_key_has_one_form)
 
 Test(keys, a_newline_is_taken_off)
 {
-	expect_forms("pa ss\n", 6, (struct form[]){ { "pa ss\n", "as is" }, { "pa ss", "without trailing newline" } }, 2);
-	expect_forms("pa ss\r\n", 7, (struct form[]){ { "pa ss\r\n", "as is" }, { "pa ss", "without trailing newline" } }, 2);
+	expect_forms("pa ss\n", 6,
+		     (struct form[]){ { "pa ss\n", "as is" }, { "pa ss", "without trailing newline" } }, 2);
+	expect_forms("pa ss\r\n", 7,
+		     (struct form[]){ { "pa ss\r\n", "as is" }, { "pa ss", "without trailing newline" } }, 2);
 	expect_forms("\n", 1, (struct form[]){ { "\n", "as is" } }, 1);
 }
 
 Test(keys, base64_is_undone_once)
 {
 	/* of "c2VjcmV0", which is base64 itself */
-	expect_forms("YzJWamNtVjA=", 12, (struct form[]){ { "YzJWamNtVjA=", "as is" }, { "c2VjcmV0", "base64-decoded once" } }, 2);
+	expect_forms("YzJWamNtVjA=", 12,
+		     (struct form[]){ { "YzJWamNtVjA=", "as is" }, { "c2VjcmV0", "base64-decoded once" } },
+		     2);
 	expect_forms("YzJW\namNt\nVjA=\n", 15,
 		     (struct form[]){ { "YzJW\namNt\nVjA=\n", "as is" },
 				      { "YzJW\namNt\nVjA=", "without trailing newline" },
-				      { "c2VjcmV0", "base64-decoded once" } }, 3);
+				      { "c2VjcmV0", "base64-decoded once" } },
+		     3);
 }
 
 Test(keys, base64url_is_undone_with_and_without_padding)
 {
-	expect_forms("_-8=", 4, (struct form[]){ { "_-8=", "as is" }, { "\xff\xef", "base64url-decoded once" } }, 2);
-	expect_forms("_-8", 3, (struct form[]){ { "_-8", "as is" }, { "\xff\xef", "base64url-decoded once" } }, 2);
-	expect_forms("/+8=", 4, (struct form[]){ { "/+8=", "as is" }, { "\xff\xef", "base64-decoded once" } }, 2);
+	expect_forms("_-8=", 4,
+		     (struct form[]){ { "_-8=", "as is" }, { "\xff\xef", "base64url-decoded once" } }, 2);
+	expect_forms("_-8", 3,
+		     (struct form[]){ { "_-8", "as is" }, { "\xff\xef", "base64url-decoded once" } }, 2);
+	expect_forms("/+8=", 4, (struct form[]){ { "/+8=", "as is" }, { "\xff\xef", "base64-decoded once" } },
+		     2);
 	/* neither: two alphabets in one, wrong padding, one character over */
 	expect_forms("_+8=", 4, (struct form[]){ { "_+8=", "as is" } }, 1);
 	expect_forms("YQ===", 5, (struct form[]){ { "YQ===", "as is" } }, 1);

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests the LUKS reader: luks1.c, luks2.c, luks2_json.c, luks_judge.c, luks_read.c and the parser of luks.c. */
+/* Tests the LUKS reader: luks1.c, luks2.c, luks2_json.c, luks_judge.c, luks_read.c and the parser of luks.c.
+ */
 #include <time.h>
 #include "format/ext.h"
 #include "format/format.h"
@@ -69,7 +70,8 @@ Test(luks, a_wrong_checksum_makes_the_other_copy_count)
 	p[4100] ^= 1;
 	cr_assert_eq(read_bytes(p, n), 1);
 	cr_assert_eq(info.copy_used, 1);
-	cr_assert(strstr(info.damage.msg, "primary") && strstr(info.damage.msg, "checksum"), "%s", info.damage.msg);
+	cr_assert(strstr(info.damage.msg, "primary") && strstr(info.damage.msg, "checksum"), "%s",
+		  info.damage.msg);
 	cr_assert_eq(info.nslots, 1);
 	cr_assert_str_empty(info.refused.msg);
 
@@ -109,7 +111,8 @@ Test(luks, the_copy_with_the_higher_number_is_used)
 	uint8_t *old = luks2(&n), *new_;
 
 	make_file("key2", "another", 7);
-	RUN("cryptsetup", "luksAddKey", "-q", FAST_ARGON, "--key-file", make_path("key"), make_path("h"), make_path("key2"));
+	RUN("cryptsetup", "luksAddKey", "-q", FAST_ARGON, "--key-file", make_path("key"), make_path("h"),
+	    make_path("key2"));
 	new_ = make_load("h", &m);
 	cr_assert_eq(n, m);
 
@@ -141,7 +144,8 @@ Test(luks, a_cut_header_is_never_more_than_its_bytes)
 		cr_assert_eq(r, cut >= 512, "cut at %zu", cut);
 		cr_assert_eq(r && !info.broken, cut >= 16384, "cut at %zu", cut);
 		if (r && !info.broken && cut < 32768 + 256000)
-			cr_assert(strstr(slot(0)->bad.msg, "cut off"), "cut at %zu: %s", cut, slot(0)->bad.msg);
+			cr_assert(strstr(slot(0)->bad.msg, "cut off"), "cut at %zu: %s", cut,
+				  slot(0)->bad.msg);
 	}
 	free(p);
 }
@@ -149,20 +153,27 @@ Test(luks, a_cut_header_is_never_more_than_its_bytes)
 static const struct {
 	const char *from, *to, *refused, *bad;
 } edits[] = {
-	{ "\"encryption\":\"aes-xts-plain64\",\"sector", "\"encryption\":\"cipher_null-ecb\",\"sector", "null cipher", "" },
-	{ "\"encryption\":\"aes-xts-plain64\",\"sector", "\"encryption\":\"serpent-xts-plain64\",\"sector", "serpent-xts-plain64", "" },
-	{ "\"encryption\":\"aes-xts-plain64\",\"key_size\"", "\"encryption\":\"cipher_null-ecb\",\"key_size\"", "", "null cipher" },
-	{ "\"encryption\":\"aes-xts-plain64\",\"key_size\"", "\"encryption\":\"twofish-xts-plain64\",\"key_size\"", "", "twofish" },
+	{ "\"encryption\":\"aes-xts-plain64\",\"sector", "\"encryption\":\"cipher_null-ecb\",\"sector",
+	  "null cipher", "" },
+	{ "\"encryption\":\"aes-xts-plain64\",\"sector", "\"encryption\":\"serpent-xts-plain64\",\"sector",
+	  "serpent-xts-plain64", "" },
+	{ "\"encryption\":\"aes-xts-plain64\",\"key_size\"",
+	  "\"encryption\":\"cipher_null-ecb\",\"key_size\"", "", "null cipher" },
+	{ "\"encryption\":\"aes-xts-plain64\",\"key_size\"",
+	  "\"encryption\":\"twofish-xts-plain64\",\"key_size\"", "", "twofish" },
 	{ "\"memory\":1024", "\"memory\":4194305", "", "4 GiB" },
 	{ "\"memory\":1024", "\"memory\":9007199254740991", "", "4 GiB" },
 	{ "\"time\":4", "\"time\":4000000000", "", "above 10 minutes" },
 	{ "\"time\":4,\"memory\":1024", "\"time\":4000,\"memory\":2097152", "", "minutes" },
 	{ "\"iterations\":1000", "\"iterations\":4000000000", "", "minutes" },
 	{ "\"type\":\"argon2id\"", "\"type\":\"scrypt\"", "", "scrypt" },
-	{ "\"keyslots_size\":\"524288\"", "\"keyslots_size\":\"524288\",\"requirements\":{\"mandatory\":[\"opal\"]}", "opal", "" },
-	{ "\"keyslots_size\":\"524288\"", "\"keyslots_size\":\"524288\",\"requirements\":{\"mandatory\":[\"offline-reencrypt\"]}",
+	{ "\"keyslots_size\":\"524288\"",
+	  "\"keyslots_size\":\"524288\",\"requirements\":{\"mandatory\":[\"opal\"]}", "opal", "" },
+	{ "\"keyslots_size\":\"524288\"",
+	  "\"keyslots_size\":\"524288\",\"requirements\":{\"mandatory\":[\"offline-reencrypt\"]}",
 	  "offline re-encryption", "" },
-	{ "\"sector_size\":512", "\"sector_size\":512,\"integrity\":{\"type\":\"hmac(sha256)\"}", "integrity", "" },
+	{ "\"sector_size\":512", "\"sector_size\":512,\"integrity\":{\"type\":\"hmac(sha256)\"}", "integrity",
+	  "" },
 	{ "\"size\":\"dynamic\"",
 	  "\"size\":\"524288\",\"iv_tweak\":\"0\",\"encryption\":\"aes-xts-plain64\",\"sector_size\":512},"
 	  "\"1\":{\"type\":\"crypt\",\"offset\":\"1572864\",\"size\":\"dynamic\"",
@@ -183,11 +194,13 @@ Test(luks, what_a_key_must_not_be_tried_on_is_refused_by_name)
 			luks2_edit(q, edits[i].from, edits[i].to);
 		cr_assert_eq(read_bytes(q, n), 1, "edit %zu", i);
 		if (*edits[i].refused)
-			cr_assert(strstr(info.refused.msg, edits[i].refused), "edit %zu: %s", i, info.refused.msg);
+			cr_assert(strstr(info.refused.msg, edits[i].refused), "edit %zu: %s", i,
+				  info.refused.msg);
 		else
 			cr_assert_str_empty(info.refused.msg, "edit %zu", i);
 		if (*edits[i].bad)
-			cr_assert(strstr(slot(0)->bad.msg, edits[i].bad), "edit %zu: %s", i, slot(0)->bad.msg);
+			cr_assert(strstr(slot(0)->bad.msg, edits[i].bad), "edit %zu: %s", i,
+				  slot(0)->bad.msg);
 	}
 	free(q);
 	free(p);
@@ -253,7 +266,9 @@ Test(luks, the_token_of_a_confidential_vm_is_seen)
 	size_t n;
 	uint8_t *p = luks2(&n);
 
-	luks2_edit(p, "\"tokens\":{}", "\"tokens\":{\"5\":{\"type\":\"Azure_Disk_Encryption\",\"keyslots\":[\"0\"],\"version\":\"1.0\"}}");
+	luks2_edit(p, "\"tokens\":{}",
+		   "\"tokens\":{\"5\":{\"type\":\"Azure_Disk_Encryption\",\"keyslots\":[\"0\"],\"version\":"
+		   "\"1.0\"}}");
 	cr_assert_eq(read_bytes(p, n), 1);
 	cr_assert(info.ade_token);
 	free(p);
@@ -270,10 +285,11 @@ static void bomb(const char *head, const char *unit, const char *tail)
 
 	memcpy(p, small, 4096);
 	memcpy(p + 8, size, 8);
-	json += sprintf(json, "%s", head);
-	while (json + strlen(unit) + strlen(tail) + 2 < (char *)p + COPY)
-		json = stpcpy(json, unit);
-	strcpy(json, tail);
+	memcpy(json, head, strlen(head));
+	for (json += strlen(head); json + strlen(unit) + strlen(tail) + 2 < (char *)p + COPY;
+	     json += strlen(unit))
+		memcpy(json, unit, strlen(unit));
+	memcpy(json, tail, strlen(tail));
 	memset(p + 448, 0, 64);
 	bytes_sha256(p, COPY, p + 448);
 	start = clock();
@@ -303,10 +319,11 @@ static uint8_t *luks1(size_t *n)
 	make_file("key2", "second", 6);
 	make_file("key3", "third", 5);
 	make_empty("h1", 4 << 20);
-	RUN("cryptsetup", "luksFormat", "-q", "--type", "luks1", FAST_PBKDF2, "--key-file", make_path("key"), make_path("h1"));
+	RUN("cryptsetup", "luksFormat", "-q", "--type", "luks1", FAST_PBKDF2, "--key-file", make_path("key"),
+	    make_path("h1"));
 	for (int i = 2; i <= 3; i++)
-		RUN("cryptsetup", "luksAddKey", "-q", FAST_PBKDF2, "--key-file", make_path("key"), make_path("h1"),
-		    make_path(i == 2 ? "key2" : "key3"));
+		RUN("cryptsetup", "luksAddKey", "-q", FAST_PBKDF2, "--key-file", make_path("key"),
+		    make_path("h1"), make_path(i == 2 ? "key2" : "key3"));
 	return make_load("h1", n);
 }
 
@@ -411,8 +428,8 @@ Test(luks, an_online_reencryption_in_flight_is_known_and_not_opened)
 	make_file("key", "secret", 6);
 	make_empty("h", 16 << 20);
 	make_empty("disk", 8 << 20);
-	RUN("cryptsetup", "reencrypt", "-q", "--encrypt", "--init-only", "--type", "luks2", FAST_ARGON, "--key-file", make_path("key"),
-	    "--header", make_path("h"), make_path("disk"));
+	RUN("cryptsetup", "reencrypt", "-q", "--encrypt", "--init-only", "--type", "luks2", FAST_ARGON,
+	    "--key-file", make_path("key"), "--header", make_path("h"), make_path("disk"));
 	p = make_load("h", &n);
 	cr_assert_eq(read_bytes(p, n), 1, "%s", e.msg);
 	cr_assert(info.online);
@@ -548,7 +565,9 @@ static uint32_t rnd(uint32_t n)
 
 static void mutate_json(uint8_t *q)
 {
-	static const char *const bits[] = { "\"", "{", "}", "[", "]", ",", ":", "-1", "0", "18446744073709551615", "\"0\"", "null", "1e99", "\\u0000", "\xff" };
+	static const char *const bits[] = { "\"",    "{",    "}",    "[",	"]",
+					    ",",     ":",    "-1",   "0",	"18446744073709551615",
+					    "\"0\"", "null", "1e99", "\\u0000", "\xff" };
 	char *json = (char *)q + 4096;
 	const char *bit = bits[rnd(sizeof(bits) / sizeof(*bits))];
 	size_t len = strlen(json), at = rnd((uint32_t)len), cut = rnd(12);
@@ -582,7 +601,8 @@ Test(luks, no_mutation_crashes_the_reader_or_holds_it_up, .timeout = 600)
 			else if (i % 3 == 1)
 				mutate_json(q);
 			else
-				q[rnd(2) * 16384 + (rnd(3) ? 4096 + rnd(1200) : rnd(512))] ^= (uint8_t)(1u << rnd(8));
+				q[rnd(2) * 16384 + (rnd(3) ? 4096 + rnd(1200) : rnd(512))] ^=
+					(uint8_t)(1u << rnd(8));
 		}
 		if (!first)
 			luks2_resum(q, 16384);

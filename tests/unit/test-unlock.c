@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests vm/unlock.c, unlock_worker.c, format/luks.c and luks_detached.c: keys open headers, headers find their volumes. */
+/* Tests vm/unlock.c, unlock_worker.c, format/luks.c and luks_detached.c: keys open headers, headers find
+ * their volumes. */
 #include <sys/prctl.h>
 #include "base/str.h"
 #include "make-luks.h"
@@ -152,9 +153,12 @@ Test(unlock, luks1_opens_with_the_key_of_its_third_slot)
 	make_file("key2", "second", 6);
 	make_file("key3", "third", 5);
 	make_empty("os", 4 << 20);
-	RUN("cryptsetup", "luksFormat", "-q", "--type", "luks1", FAST_PBKDF2, "--key-size", "256", "--key-file", make_path("key"), make_path("os"));
-	RUN("cryptsetup", "luksAddKey", "-q", FAST_PBKDF2, "--key-file", make_path("key"), make_path("os"), make_path("key2"));
-	RUN("cryptsetup", "luksAddKey", "-q", FAST_PBKDF2, "--key-file", make_path("key"), make_path("os"), make_path("key3"));
+	RUN("cryptsetup", "luksFormat", "-q", "--type", "luks1", FAST_PBKDF2, "--key-size", "256",
+	    "--key-file", make_path("key"), make_path("os"));
+	RUN("cryptsetup", "luksAddKey", "-q", FAST_PBKDF2, "--key-file", make_path("key"), make_path("os"),
+	    make_path("key2"));
+	RUN("cryptsetup", "luksAddKey", "-q", FAST_PBKDF2, "--key-file", make_path("key"), make_path("os"),
+	    make_path("key3"));
 	add_disk(&g, "os");
 	add_key(&g, "third");
 	run_graph(&g);
@@ -173,7 +177,8 @@ Test(unlock, a_bad_slot_is_not_tried_but_the_good_one_is)
 
 	make_luks2("os");
 	make_file("key2", "another", 7);
-	RUN("cryptsetup", "luksAddKey", "-q", FAST_ARGON, "--key-file", make_path("key"), make_path("os"), make_path("key2"));
+	RUN("cryptsetup", "luksAddKey", "-q", FAST_ARGON, "--key-file", make_path("key"), make_path("os"),
+	    make_path("key2"));
 	p = make_load("os", &n);
 	luks2_edit(p, "\"time\":4", "\"time\":4000000000");
 	make_file("os", p, n);
@@ -263,8 +268,8 @@ Test(unlock, the_empty_passphrase_is_tried_only_beside_an_empty_file)
 
 	make_file("key", "", 0);
 	make_empty("os", 2 << 20);
-	RUN("cryptsetup", "luksFormat", "-q", "--type", "luks2", FAST_ARGON, "--luks2-keyslots-size", "512k", "--offset", "2048", "--key-file",
-	    make_path("key"), make_path("os"));
+	RUN("cryptsetup", "luksFormat", "-q", "--type", "luks2", FAST_ARGON, "--luks2-keyslots-size", "512k",
+	    "--offset", "2048", "--key-file", make_path("key"), make_path("os"));
 	add_disk(&g, "os");
 	add_key(&g, "something");
 	run_graph(&g);
@@ -301,7 +306,8 @@ Test(unlock, a_refused_header_is_unsupported_and_a_broken_one_damaged)
 
 	make_luks2("os");
 	p = make_load("os", &n);
-	luks2_edit(p, "\"encryption\":\"aes-xts-plain64\",\"sector", "\"encryption\":\"cipher_null-ecb\",\"sector");
+	luks2_edit(p, "\"encryption\":\"aes-xts-plain64\",\"sector",
+		   "\"encryption\":\"cipher_null-ecb\",\"sector");
 	make_file("null", p, n);
 	memset(p + 4096, 'x', 100);
 	memset(p + 16384 + 4096, 'x', 100);
@@ -329,8 +335,8 @@ static void make_detached(const char *disk, const char *header)
 	make_empty(header, 16 << 20);
 	RUN("mkfs.ext4", "-q", "-L", "root", make_path(disk));
 	RUN("cp", make_path(disk), make_path("plain"));
-	RUN("cryptsetup", "reencrypt", "-q", "--encrypt", "--type", "luks2", FAST_ARGON, "--key-file", make_path("key"), "--header",
-	    make_path(header), make_path(disk));
+	RUN("cryptsetup", "reencrypt", "-q", "--encrypt", "--type", "luks2", FAST_ARGON, "--key-file",
+	    make_path("key"), "--header", make_path(header), make_path(disk));
 }
 
 Test(unlock, a_detached_header_finds_its_volume_among_others)
@@ -436,8 +442,8 @@ Test(unlock, in_flight_the_plain_head_names_the_volume_and_nothing_is_opened)
 	make_empty("h", 16 << 20);
 	RUN("mkfs.ext4", "-q", make_path("root"));
 	RUN("mkfs.ext4", "-q", make_path("boot"));
-	RUN("cryptsetup", "reencrypt", "-q", "--encrypt", "--init-only", "--type", "luks2", FAST_ARGON, "--key-file", make_path("key"),
-	    "--header", make_path("h"), make_path("root"));
+	RUN("cryptsetup", "reencrypt", "-q", "--encrypt", "--init-only", "--type", "luks2", FAST_ARGON,
+	    "--key-file", make_path("key"), "--header", make_path("h"), make_path("root"));
 	root = add_disk(&g, "root");
 	boot = add_disk(&g, "boot");
 	boot->disk = root->disk;
@@ -452,6 +458,72 @@ Test(unlock, in_flight_the_plain_head_names_the_volume_and_nothing_is_opened)
 	graph_done(&g);
 }
 
+/* A megabyte of the volume is encrypted, as cryptsetup would have written it. */
+static void encrypt_head(const struct header *h, const char *name)
+{
+	struct crypt_params c = { .key = h->vk, .sector_size = 512 };
+	struct blk *disk, *view = NULL;
+	size_t n;
+	uint8_t *p = make_load(name, &n);
+
+	disk = mem_blk(p, n);
+	cr_assert_eq(blk_open_crypt(disk, &c, &view, &e), 0, "%s", e.msg);
+	cr_assert_eq(blk_pwrite(view, p, 1 << 20, 0, &e), 0, "%s", e.msg);
+	cr_assert_eq(blk_pread(disk, p, n, 0, &e), 0);
+	make_file(name, p, n);
+	blk_unref(view);
+	blk_unref(disk);
+	free(p);
+}
+
+Test(unlock, in_flight_the_encrypted_head_names_the_volume)
+{
+	struct graph g = { 0 };
+	struct header *h;
+	size_t n;
+	uint8_t *p;
+
+	make_file("key", "secret", 6);
+	make_empty("root", 8 << 20);
+	make_empty("plain", 16 << 20);
+	make_empty("h", 16 << 20);
+	RUN("mkfs.ext4", "-q", make_path("root"));
+	RUN("mkfs.ext4", "-q", make_path("plain"));
+	RUN("cryptsetup", "reencrypt", "-q", "--encrypt", "--init-only", "--type", "luks2", FAST_ARGON,
+	    "--key-file", make_path("key"), "--header", make_path("h"), make_path("root"));
+	add_header(&g, "h", NULL);
+	add_key(&g, "secret");
+	run_graph(&g);
+	encrypt_head(g.headers[0], "root");
+	graph_done(&g);
+
+	p = make_load("h", &n);
+	luks2_edit(p,
+		   "\"segments\":{\"0\":{\"type\":\"linear\",\"offset\":\"0\",\"size\":\"dynamic\"},\"1\":{",
+		   "\"segments\":{\"0\":{\"type\":\"crypt\",\"offset\":\"0\",\"size\":\"1048576\",\"iv_"
+		   "tweak\":\"0\","
+		   "\"encryption\":\"aes-xts-plain64\",\"sector_size\":512},"
+		   "\"1\":{\"type\":\"linear\",\"offset\":\"1048576\",\"size\":\"dynamic\"},\"2\":{");
+	luks2_edit(p, "\"backup-previous\"]},\"2\":{", "\"backup-previous\"]},\"3\":{");
+	luks2_edit(p, "\"segments\":[\"2\"]", "\"segments\":[\"0\",\"3\"]");
+	make_file("h", p, n);
+	free(p);
+	add_disk(&g, "plain");
+	add_disk(&g, "root");
+	h = add_header(&g, "h", NULL);
+	cr_assert_str_empty(h->info.refused.msg);
+	/* without its key it could be any device */
+	run_graph(&g);
+	cr_assert_null(h->volume);
+	cr_assert(strstr(h->why, "in flight"), "%s", h->why);
+	add_key(&g, "secret");
+	run_graph(&g);
+	cr_assert_eq(h->volume, graph_find(&g, "root"));
+	cr_assert_null(h->opened);
+	cr_assert(strstr(h->why, "12.5 %"), "%s", h->why);
+	graph_done(&g);
+}
+
 Test(unlock, an_attached_header_in_flight_is_not_opened)
 {
 	struct graph g = { 0 };
@@ -460,8 +532,8 @@ Test(unlock, an_attached_header_in_flight_is_not_opened)
 	make_file("key", "secret", 6);
 	make_empty("data", 64 << 20);
 	RUN("mkfs.ext4", "-q", make_path("data"), "32M");
-	RUN("cryptsetup", "reencrypt", "-q", "--encrypt", "--init-only", "--type", "luks2", FAST_ARGON, "--key-file", make_path("key"),
-	    "--reduce-device-size", "32768S", make_path("data"));
+	RUN("cryptsetup", "reencrypt", "-q", "--encrypt", "--init-only", "--type", "luks2", FAST_ARGON,
+	    "--key-file", make_path("key"), "--reduce-device-size", "32768S", make_path("data"));
 	n = add_disk(&g, "data");
 	add_key(&g, "secret");
 	run_graph(&g);
