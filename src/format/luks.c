@@ -14,7 +14,10 @@
 #include "format/format.h"
 #include "format/luks.h"
 
-enum { LOOK = 0x10048 }; /* from the start: as far as the furthest signature */
+enum {
+	LOOK = 0x10048, /* from the start: as far as the furthest signature */
+	BROKEN_HEADER = 16 << 20, /* worth keeping where nobody knows how long the header is */
+};
 
 void header_free(struct header *h)
 {
@@ -132,7 +135,8 @@ static struct header *find_attached(const struct graph *g, const struct node *n)
 static struct header *add_attached(struct graph *g, struct node *n, struct err *e)
 {
 	const struct luks_info *info = n->meta;
-	uint64_t len = info->total_size < n->blk->size ? info->total_size : n->blk->size;
+	uint64_t wanted = info->broken ? BROKEN_HEADER : info->total_size;
+	uint64_t len = wanted < n->blk->size ? wanted : n->blk->size;
 	cleanup_blk struct blk *window = NULL;
 
 	if (blk_open_window(n->blk, 0, len, &window, e) < 0)

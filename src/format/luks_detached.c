@@ -137,7 +137,7 @@ static int try_header(struct graph *g, struct header *h, struct err *e)
 				return r;
 		}
 	h->nodes_tried = end;
-	return set_why(h, str_printf("a key opens it, but no attached device decrypts to anything with it"), e);
+	return set_why(h, str_printf("a key opens it, but no attached device decrypts with it"), e);
 }
 
 /* Two files can hold the same header: what one of them opened belongs to the other as well. */
