@@ -510,6 +510,24 @@ Test(fat, bad_sector_of_one_fat_is_read_from_the_other)
 	graph_done(&g);
 }
 
+Test(fat, fat_without_mirroring_is_read_from_the_copy_in_use)
+{
+	struct fat_geometry geo;
+	struct fs *fs;
+
+	put_volume(32, SECTOR);
+	put_slot("KEY        ", 0x20, 10, 1000);
+	put_chain(10, 2);
+	memset(volume + RESERVED * SECTOR, 0xff, FAT_SECTORS * SECTOR);
+	volume[40] = 0x81;
+	fs = look_fs();
+	expect_content(fs, "/KEY", 10, 0, 1000);
+	graph_done(&g);
+
+	volume[40] = 0x82;
+	cr_expect(!fat_geometry_read(volume, &geo), "there is no third copy");
+}
+
 Test(fat, crowded_directory_is_cut_at_4096_entries)
 {
 	cleanup_str struct str names = {0};

@@ -343,6 +343,39 @@ Test(gpt, partitions_that_overlap_or_cover_the_table_are_damaged)
 	graph_done(&g);
 }
 
+Test(gpt, partition_over_the_header_in_use_is_damaged)
+{
+	struct table t = table_new(512, DISK);
+	struct graph g;
+
+	t.parts[0].first = t.parts[0].last = 1;
+	t.parts[3].first = t.parts[3].last = DISK / 512 - 1;
+	put_table(&t);
+	look_at_bytes(&g, "sdc", disk, DISK);
+	expect_why(graph_find(&g, "sdc1"), "covers the partition table");
+	cr_expect(graph_find(&g, "sdc4")->blk, "the copy in use is the primary");
+	graph_done(&g);
+
+	disk[512 + 60] ^= 1;
+	look_at_bytes(&g, "sdc", disk, DISK);
+	expect_why(graph_find(&g, "sdc4"), "covers the partition table");
+	graph_done(&g);
+}
+
+Test(gpt, header_that_was_copied_elsewhere_is_no_header)
+{
+	struct table t = table_new(512, DISK);
+	struct graph g;
+	struct node *n;
+
+	t.my[0] = DISK / 512 - 1;
+	put_table(&t);
+	n = look_at_bytes(&g, "sdc", disk, DISK);
+	expect_why(n, "header at LBA 1 says it lies at 2047; backup used");
+	expect_good_parts(&g, 512);
+	graph_done(&g);
+}
+
 Test(gpt, needs_a_protective_mbr)
 {
 	struct graph g;
