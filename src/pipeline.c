@@ -89,9 +89,7 @@ static int add_key(struct rescue *r, const struct key *given, struct err *e)
 	key->raw = secret_copy(given->raw->data, given->raw->len);
 	if (!key->raw || !key->found_at || !key->name)
 		return err_oom(e);
-	added = keys_add(&r->graph, key, e);
-	if (added >= 0)
-		take_ptr(&key);
+	added = keys_add(&r->graph, take_ptr(&key), e);
 	return added < 0 ? added : 0;
 }
 

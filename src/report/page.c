@@ -30,6 +30,7 @@ static void push(struct page *p, int rank, struct str *line)
 static void wrap(struct page *p, int rank, const char *head, const char *indent, const char *text)
 {
 	struct str line = { 0 };
+	size_t gap = 0;                 /* two spaces of ours stay two */
 	bool fresh = true;
 	int lines = 0;
 
@@ -39,13 +40,14 @@ static void wrap(struct page *p, int rank, const char *head, const char *indent,
 
 		if (n > room)
 			n = room;
-		if (!fresh && line.n + 1 + n > PAGE_COLUMNS) {
+		if (!fresh && line.n + gap + n > PAGE_COLUMNS) {
 			push(p, rank + (lines++ ? 1 : 0), &line);
 			str_add(&line, indent);
 			fresh = true;
 		}
 		if (!fresh)
-			str_add(&line, " ");
+			for (size_t i = 0; i < gap; i++)
+				str_add(&line, " ");
 		str_addn(&line, text, n);
 		fresh = false;
 		text += n;
@@ -55,7 +57,8 @@ static void wrap(struct page *p, int rank, const char *head, const char *indent,
 			fresh = true;
 			text++;
 		}
-		text += strspn(text, " ");
+		gap = strspn(text, " ");
+		text += gap;
 	}
 	push(p, rank + (lines && rank != RANK_MUST ? 1 : 0), &line);
 }

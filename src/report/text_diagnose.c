@@ -258,9 +258,9 @@ static void part_later(struct page *p, const struct judgement *j)
 	if (j->enable.text)
 		page_add(p, R_MIDDLE, "enable ", INDENT, j->enable.text);
 	if (j->disable.text && j->disable.outcome != OUT_NOTHING)
-		page_add(p, R_LOW, "disable", INDENT, j->disable.text);
+		page_add(p, R_LOW, "disable ", INDENT, j->disable.text);
 	if (j->verdict == VERDICT_STALE && !j->starts_by_itself && j->boot_after_clean.text)
-		page_add(p, R_MIDDLE, "cleaned", INDENT, j->boot_after_clean.text);
+		page_add(p, R_MIDDLE, "cleaned ", INDENT, j->boot_after_clean.text);
 }
 
 static void part_here(struct page *p, const struct rescue *r)
@@ -284,12 +284,27 @@ static void part_next(struct page *p, const struct judgement *j)
 		page_addf(p, R_LOW, "more   ", INDENT, "aderescue explain %s", j->rule->id);
 }
 
+/* The rule's sentence as the second half of a line. */
+static char *headline_title(const struct rule *rule)
+{
+	char *s = str_printf("%s", rule ? rule->title : "not everything could be told");
+	size_t n = s ? strlen(s) : 0;
+
+	if (n && s[n - 1] == '.')
+		s[n - 1] = '\0';
+	if (n > 1 && s[0] >= 'A' && s[0] <= 'Z' && s[1] >= 'a' && s[1] <= 'z')
+		s[0] = (char)(s[0] - 'A' + 'a');
+	return s;
+}
+
 static void machine_page(struct page *p, const struct rescue *r, const struct judgement *j)
 {
 	cleanup_free char *name = text_machine_name(j->vm->name);
 	cleanup_free char *head = str_printf("%-6s ", j->vm->name && *j->vm->name ? name : "(name unknown)");
 
-	page_addf(p, RANK_MUST, head ? head : "", INDENT, "%s: %s", verdict_headline(j->verdict, j->rule), j->rule ? j->rule->title : "not everything could be told");
+	cleanup_free char *title = headline_title(j->rule);
+
+	page_addf(p, RANK_MUST, head ? head : "", INDENT, "%s: %s", verdict_headline(j->verdict, j->rule), title ? title : "?");
 	part_data(p, j);
 	part_boot(p, j);
 	part_disks(p, r, j->vm);
