@@ -433,7 +433,7 @@ static int read_boot(struct boot_reader *r, struct err *e)
 	b->luks_dir = HAVE_UNKNOWN;
 	if (err < 0) {
 		b->have = HAVE_NO;
-		vm_gap(r->vm, r->vm->boot, "/boot", "%s", why.msg);
+		path_gap(r->vm, r->vm->boot, "/boot", err, why.msg);
 		return 0;
 	}
 	b->have = HAVE_YES;

@@ -8,7 +8,6 @@
 
 #include "base/bytes.h"
 #include "base/str.h"
-#include "base/vec.h"
 #include "fs/fsfile.h"
 #include "vm/facts.h"
 
@@ -86,37 +85,37 @@ static struct header *header_known(const struct graph *g, const struct node *nod
 	return NULL;
 }
 
-DEFINE_CLEANUP(struct header *, header, header_free)
-
-int content_header(struct graph *g, const struct node *node, struct fs *fs, const char *path,
-		   bool in_state_dir, const struct header **ret, struct err *e)
+/* A new header of the graph; broken ones are not registered, there is nothing to try on them. */
+static int header_new(struct graph *g, struct node *node, struct fs *fs, const char *path, struct header **ret,
+		      struct err *e)
 {
-	cleanup(cleanup_headerp) struct header *h = NULL;
-	struct header *known = header_known(g, node, path), **slot;
+	cleanup_free struct luks_info *info = calloc(1, sizeof(*info));
+	cleanup_blk struct blk *blk = NULL;
 	int r;
 
-	if (known) {
-		known->in_state_dir |= in_state_dir;
-		*ret = known;
-		return 0;
-	}
-	h = calloc(1, sizeof(*h));
-	if (!h)
+	if (!info)
 		return err_oom(e);
-	h->node = graph_node(g, node);
-	h->path = str_printf("%s", path);
-	h->detached = true;
-	h->in_state_dir = in_state_dir;
-	h->slot = -1;
-	r = h->path ? blk_open_fsfile(fs, path, HEADER_MAX, &h->blk, e) : err_oom(e);
+	r = blk_open_fsfile(fs, path, HEADER_MAX, &blk, e);
 	if (!r)
-		r = luks_read(h->blk, &h->info, e);
-	if (r <= 0)
-		return r < 0 ? r : err_set(e, -EBADMSG, "a LUKS magic, but no header that can be read");
+		r = luks_read(blk, info, e);
+	if (r < 0)
+		return r;
+	if (r == 0 || info->broken)
+		return err_set(e, -EBADMSG, "a LUKS magic, but no header that can be read%s%s",
+			       r && *info->damage.msg ? ": " : "", r ? info->damage.msg : "");
+	*ret = graph_add_header(g, node, path, blk, info, true);
+	return *ret ? 1 : err_oom(e);
+}
 
-	slot = vec_push(&g->headers, &g->nheaders);
-	if (!slot)
-		return err_oom(e);
-	*ret = *slot = take_ptr(&h);
-	return 1;
+int content_header(struct graph *g, const struct node *node, struct fs *fs, const char *path, bool in_state_dir,
+		   const struct header **ret, struct err *e)
+{
+	struct header *h = header_known(g, node, path);
+	int r = h ? 0 : header_new(g, graph_node(g, node), fs, path, &h, e);
+
+	if (r < 0)
+		return r;
+	h->in_state_dir |= in_state_dir;
+	*ret = h;
+	return r;
 }

@@ -292,8 +292,8 @@ static int read_config(struct vm *vm, struct extension *x, struct err *e)
 	if (err == -ENOMEM)
 		return err_oom(e);
 	if ((err < 0 && err != -ENOENT) || names.too_many)
-		vm_gap(vm, NULL, dir, "%s",
-		       names.too_many ? "too many entries: not all were looked at" : why.msg);
+		path_gap(vm, NULL, dir, err,
+			 names.too_many ? "too many entries: not all were looked at" : why.msg);
 	err = read_settings(vm, x, dir, &names, ".settings", e);
 	if (!err)
 		err = read_settings(vm, x, dir, &names, ".settings.rejected", e);
@@ -383,7 +383,7 @@ static int read_status(struct vm *vm, struct extension *x, struct err *e)
 		return err_oom(e);
 	err = vm_names(vm, dir, MAX_FILES, &names, &why);
 	if (err < 0 && err != -ENOENT && err != -ENOMEM)
-		vm_gap(vm, NULL, dir, "%s", why.msg);
+		path_gap(vm, NULL, dir, err, why.msg);
 	for (size_t i = 0; i < names.n; i++)
 		if (numbered(names.v[i], ".status", &n) && (!newest || n >= best)) {
 			newest = names.v[i];
@@ -523,8 +523,8 @@ int extensions_read(struct vm *vm, struct err *e)
 			      "there is no /var/lib here: /var probably lies on a volume that was not found");
 	vm->waagent = err == -ENOENT ? HAVE_NO : err < 0 || names.too_many ? HAVE_UNKNOWN : HAVE_YES;
 	if (vm->waagent == HAVE_UNKNOWN)
-		vm_gap(vm, NULL, WAAGENT_DIR, "%s",
-		       err < 0 ? why.msg : "too many entries: not all were looked at");
+		path_gap(vm, NULL, WAAGENT_DIR, err,
+			 err < 0 ? why.msg : "too many entries: not all were looked at");
 	for (size_t i = 0; i < names.n; i++) {
 		const char *version = handler_version(names.v[i]);
 

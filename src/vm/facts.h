@@ -61,6 +61,10 @@ int boot_scan_headers(struct graph *, const struct node *, struct fs *, struct e
 /* Append to gaps; the same gap is kept once. 0 or -ENOMEM. */
 int vm_gap(struct vm *, const struct node *, const char *path, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
+/* The gap of one path that could not be read for err. A whole volume that is not here (-ENODEV) is one gap at its
+ * mount point, not one for every path on it. */
+void path_gap(struct vm *, const struct node *, const char *path, int err, const char *why);
+const char *path_type(enum fs_type); /* "FIFO", "device node", ... */
 /* A text file of the failed system; a gap is added where it is HAVE_UNKNOWN. */
 void text_read(struct vm *, const char *path, struct text_file *ret);
 void text_done(struct text_file *);

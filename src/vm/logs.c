@@ -73,8 +73,10 @@ static int find_log(struct vm *vm, struct newest *best, struct err *e)
 		return err_oom(e);
 	if (err == -ENOENT)
 		return 0;
-	if (err < 0)
-		return vm_gap(vm, NULL, LOG_DIR, "%s", why.msg) ? err_oom(e) : 0;
+	if (err < 0) {
+		path_gap(vm, NULL, LOG_DIR, err, why.msg);
+		return 0;
+	}
 	for (size_t i = 0; i < names.n && err >= 0; i++)
 		if (strstr(names.v[i], "AzureDiskEncryptionForLinux"))
 			err = offer_all(vm, best, names.v[i], e);

@@ -49,7 +49,7 @@ char *path_join(const char *dir, const char *name)
 	return str_printf("%s%s%s", dir, str_ends(dir, "/") ? "" : "/", name);
 }
 
-static const char *type_name(enum fs_type type)
+const char *path_type(enum fs_type type)
 {
 	switch (type) {
 	case FS_FILE:
@@ -151,7 +151,7 @@ static const char *bare(const char *why, const char *path)
 
 /* The gap of one path. A whole volume that is not here is one gap, at its mount point, not one for every file
  * on it. */
-static void path_gap(struct vm *vm, const struct mount *m, const char *path, int err, const char *why)
+void path_gap(struct vm *vm, const struct node *node, const char *path, int err, const char *why)
 {
 	const char *place = is_covered(vm, path) ? path : "/";
 	size_t best = 0;
@@ -169,7 +169,7 @@ static void path_gap(struct vm *vm, const struct mount *m, const char *path, int
 						: "the volume that belongs here is not attached";
 		}
 	}
-	vm_gap(vm, m ? m->node : NULL, place, "%s", bare(why, path));
+	vm_gap(vm, node, place, "%s", bare(why, path));
 }
 
 enum have vm_exists(struct vm *vm, const char *path, struct fs_stat *st)
@@ -207,7 +207,7 @@ static int text_slurp(const struct mount *m, const char *real, const struct fs_s
 	int err;
 
 	if (st->type != FS_FILE)
-		return err_set(e, -EINVAL, "a %s, not a regular file", type_name(st->type));
+		return err_set(e, -EINVAL, "a %s, not a regular file", path_type(st->type));
 	str_size(st->size, size);
 	if (st->size > TEXT_MAX)
 		return err_set(e, -EFBIG, "%s large: over the limit of 1M", size);
@@ -240,7 +240,7 @@ void text_read(struct vm *vm, const char *path, struct text_file *ret)
 		return;
 	}
 	ret->why = str_printf("%s", bare(e.msg, path));
-	path_gap(vm, m, path, err, e.msg);
+	path_gap(vm, m ? m->node : NULL, path, err, e.msg);
 }
 
 void text_done(struct text_file *t)
@@ -315,6 +315,6 @@ int vm_names(const struct vm *vm, const char *path, size_t max, struct names *re
 	if (err < 0)
 		return err;
 	if (st.type != FS_DIR)
-		return err_set(e, -ENOTDIR, "a %s, not a directory", type_name(st.type));
+		return err_set(e, -ENOTDIR, "a %s, not a directory", path_type(st.type));
 	return names_list(m->fs, real, max, ret, e);
 }

@@ -39,14 +39,14 @@ bool state_has_marker(const struct state_dir *s, const char *name)
 	return false;
 }
 
-static void unknown(struct vm *vm, const char *why)
+static void unknown(struct vm *vm, int err, const char *why)
 {
 	struct state_dir *s = &vm->state;
 
 	s->have = HAVE_UNKNOWN;
 	free(s->why);
 	s->why = str_printf("%s", why);
-	vm_gap(vm, s->mount ? s->mount->node : NULL, STATE_DIR, "%s", why);
+	path_gap(vm, s->mount ? s->mount->node : NULL, STATE_DIR, err, why);
 }
 
 /* Is the last component a link, and where does it lead? */
@@ -82,10 +82,10 @@ static int locate(struct vm *vm)
 			"there is no /var/lib here: /var probably lies on a volume that was not found");
 	if (err == 0 && st.type != FS_DIR) {
 		s->not_dir = true;
-		err = err_set(&e, -ENOTDIR, "something of that name is no directory");
+		err = err_set(&e, -ENOTDIR, "a %s of that name, not a directory", path_type(st.type));
 	}
 	if (err < 0) {
-		unknown(vm, e.msg);
+		unknown(vm, err, e.msg);
 		return 0;
 	}
 	s->have = HAVE_YES;
@@ -108,7 +108,7 @@ static int read_entries(struct vm *vm, struct graph *g, struct err *e)
 	if (err == -ENOMEM)
 		return err_oom(e);
 	if (err < 0)
-		unknown(vm, why.msg);
+		unknown(vm, err, why.msg);
 	s->too_many = names.too_many;
 	if (s->too_many)
 		vm_gap(vm, s->mount->node, STATE_DIR, "more than %d entries: not all were looked at",
@@ -197,7 +197,7 @@ static int read_markers(struct vm *vm, struct err *e)
 		return err_oom(e);
 	s->markers_have = err == -ENOENT ? HAVE_NO : err || names.too_many ? HAVE_UNKNOWN : HAVE_YES;
 	if (s->markers_have == HAVE_UNKNOWN)
-		vm_gap(vm, s->mount->node, path, "%s", err ? why.msg : "more entries than can be");
+		path_gap(vm, s->mount->node, path, err, err ? why.msg : "more entries than can be");
 	s->markers = names.v;
 	s->nmarkers = names.n;
 	return 0;
@@ -266,7 +266,7 @@ static int read_old_dir(struct vm *vm, struct graph *g, const char *dir, const c
 		err = err_set(&why, -E2BIG, "too many entries: not all were looked at");
 	if (err < 0 && err != -ENOENT) {
 		vm->old_places = vm->old_places == HAVE_YES ? HAVE_YES : HAVE_UNKNOWN;
-		vm_gap(vm, m ? m->node : NULL, dir, "%s", why.msg);
+		path_gap(vm, m ? m->node : NULL, dir, err, why.msg);
 	}
 	look.node = m ? m->node : NULL;
 	look.fs = m ? m->fs : NULL;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Keys and LUKS headers in a state directory, looked for by content in every regular file, whatever its name:
  * losing one of them loses a disk. A key is 172 characters of base64 (with or without a newline), or the 128
- * random bytes of a cleartext_key; files with a key's name are tried as they are. Nothing is followed or
- * opened that is not a regular file. */
+ * random bytes of a cleartext_key; files with a key's name are tried as they are. Links are followed
+ * inside their file system; nothing is read that is not a regular file. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -182,7 +182,7 @@ static int look_for_header(struct state_look *l, struct state_file *f, const cha
 	bool slice = f->kind == SK_HEADER_SLICE || f->kind == SK_ITEM_SLICE;
 	uint64_t max = l->budget < CONTENT_MAX ? l->budget : CONTENT_MAX;
 	struct content c;
-	char size[16];
+	char size[16], seen[16];
 	int err = content_look(l->fs, path, f->size, max, &c, e);
 
 	l->budget -= c.looked_at < l->budget ? c.looked_at : l->budget;
@@ -201,8 +201,9 @@ static int look_for_header(struct state_look *l, struct state_file *f, const cha
 		return err;
 	if (l->headers > MAX_HEADERS && c.header_place)
 		return err_set(e, -E2BIG, "a LUKS header, but there are too many to try");
-	str_size(c.looked_at, size);
-	return c.whole ? 0 : err_set(e, -EFBIG, "too large: only its first %s were looked at", size);
+	str_size(f->size, size);
+	str_size(c.looked_at, seen);
+	return c.whole ? 0 : err_set(e, -EFBIG, "%s large: only its first %s were looked at", size, seen);
 }
 
 void state_file_done(struct state_file *f)
@@ -244,8 +245,18 @@ int state_look_file(struct state_look *l, struct state_file *f, struct err *e)
 	f->nlink = st.nlink;
 	if (f->type == FS_DIR)
 		return 0;
-	if (f->type != FS_FILE) {
-		err_set(&why, 0, "neither a regular file nor a directory: not looked into");
+	if (f->type == FS_LINK) {
+		cleanup_free char *link = take_ptr(&path);
+
+		err = fs_resolve(l->fs, link, 0, &path, &why);
+		if (!err)
+			err = fs_stat(l->fs, path, 0, &st, &why);
+		if (err < 0)
+			return file_unreadable(f, err, &why, e);
+		f->size = st.size;
+	}
+	if (st.type != FS_FILE) {
+		err_set(&why, 0, "a %s: not looked into", path_type(st.type));
 		return file_unreadable(f, 0, &why, e);
 	}
 
