@@ -107,6 +107,17 @@ static void claim_headers(struct machine *m)
 	}
 }
 
+/* A BEK VOLUME whose key opened something of this machine. */
+static void claim_keys(struct machine *m)
+{
+	for (size_t i = 0; i < m->w->g->nkeys; i++) {
+		const struct key *k = m->w->g->keys[i];
+
+		if (k->origin == KEY_BEK && k->node && k->opens && key_is_of(m, k))
+			claim(m, k->node);
+	}
+}
+
 /* A volume group that has one PV on a disk of ours has them all. */
 static void claim_groups(struct machine *m)
 {
@@ -163,6 +174,7 @@ int group_disks(struct work *w, int **ret_unassigned, size_t *ret_n, struct err 
 			claim_headers(w->v[i]);
 			claim_groups(w->v[i]);
 		}
+		claim_keys(w->v[i]);
 	}
 	drop_disputed(w);
 	for (size_t i = 0; i < w->n; i++)

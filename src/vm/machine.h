@@ -26,6 +26,7 @@ struct machine {
 	int os_disk;                    /* -1: not one disk */
 	struct tab fstab, crypttab;     /* read before the tree was whole */
 	const struct node *boot_found;  /* /boot by content, for a machine without a root */
+	bool boot_unread;               /* an OS disk by its layout: neither its root nor its /boot can be read */
 };
 
 /* ---- nodes (nodes.c) ---- */

@@ -183,6 +183,8 @@ static int find_boot(struct machine *m, struct err *e)
 		return 0;
 	if (m->vm->root && fs_list(node_files(m->vm->root, NULL), "/boot", is_kernel, NULL, NULL) == 1)
 		return 0;       /* /boot is a directory of the root */
+	if (m->boot_unread)
+		return mount_missing(m, "/boot", NULL, "/boot", "no file system of this disk that could be it can be read", e);
 	n = m->boot_found ? m->boot_found : find_content(m, fs_is_boot, &several);
 	if (n)
 		return mount_node(m, "/boot", n, n->name, e);

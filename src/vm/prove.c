@@ -87,26 +87,54 @@ static int spread_find_low(const struct node *node, struct found *f, struct err 
 	return 0;
 }
 
+/* From numbers of file system blocks to those of the 4 KiB blocks that they lie in, each once. Returns how many. */
+static int to_blocks(uint64_t *picks, int n, uint32_t bs)
+{
+	int out = 0;
+
+	for (int i = 0; i < n; i++) {
+		uint64_t block = picks[i] * bs / SAMPLE_BLOCK;
+
+		if (!out || picks[out - 1] != block)
+			picks[out++] = block;
+	}
+	return out;
+}
+
+/* How many picks follow picks[i] on disk in direction dir, one after the other: they are read at once. */
+static int run_of(const uint64_t *picks, int n, int i, int dir)
+{
+	int k = 1;
+
+	while (k < LOOK && i + dir * k >= 0 && i + dir * k < n &&
+	       (dir > 0 ? picks[i + k] == picks[i] + (unsigned)k : picks[i - k] + (unsigned)k == picks[i]))
+		k++;
+	return k;
+}
+
 /* Is one of at most `tries` non-zero blocks from picks[i] on, in steps of dir, plaintext? 1, 0, <0 */
-static int find_low(struct sampler *s, const uint64_t *picks, int n, int i, int dir, uint32_t bs, unsigned tries, struct err *e)
+static int find_low(struct sampler *s, const uint64_t *picks, int n, int i, int dir, unsigned tries, struct err *e)
 {
 	struct sample_sum sum = { 0 };
+	int looks = 0, k;
 
-	for (int looks = 0; i >= 0 && i < n && looks < LOOKS && sample_nonzero(&sum) < tries; i += dir, looks++) {
-		int r = sample_at(s, picks[i] * bs, 1, e);
+	for (; i >= 0 && i < n && looks < LOOKS && sample_nonzero(&sum) < tries; i += dir * k, looks += k) {
+		int r;
 
+		k = run_of(picks, n, i, dir);
+		r = sample_at(s, picks[dir > 0 ? i : i - k + 1] * SAMPLE_BLOCK, (unsigned)k, e);
 		if (r < 0)
 			return r;
 		if (!r)
 			return 0;
-		sample_count(s, &sum, tries);
+		sample_count(s, &sum, tries + LOOK);
 		if (sum.low)
 			return 1;
 	}
 	return 0;
 }
 
-static int ext_find_low(struct sampler *s, const uint64_t *picks, int n, uint32_t bs, struct found *f, struct err *e)
+static int ext_find_low(struct sampler *s, const uint64_t *picks, int n, struct found *f, struct err *e)
 {
 	unsigned tries = (unsigned)n / 16;
 	int r;
@@ -118,16 +146,16 @@ static int ext_find_low(struct sampler *s, const uint64_t *picks, int n, uint32_
 	if (tries > ((unsigned)n + 2) / 3)
 		tries = ((unsigned)n + 2) / 3;
 
-	r = find_low(s, picks, n, 0, 1, bs, tries, e);
+	r = find_low(s, picks, n, 0, 1, tries, e);
 	f->first = r == 1;
 	if (r >= 0)
-		r = find_low(s, picks, n, n / 2, 1, bs, tries / 2 + 1, e);
+		r = find_low(s, picks, n, n / 2, 1, tries / 2 + 1, e);
 	f->middle = r == 1;
 	if (r == 0)
-		r = find_low(s, picks, n, n / 2, -1, bs, tries / 2 + 1, e);
+		r = find_low(s, picks, n, n / 2, -1, tries / 2 + 1, e);
 	f->middle |= r == 1;
 	if (r >= 0)
-		r = find_low(s, picks, n, n - 1, -1, bs, tries, e);
+		r = find_low(s, picks, n, n - 1, -1, tries, e);
 	f->last = r == 1;
 	return r < 0 ? r : 0;
 }
@@ -183,7 +211,7 @@ static enum tri ext_prove(struct node *node, char **ret_why)
 	n = ext_pick_allocated(fs, picks, PICKS, &e);
 	if (n < 0)
 		return say(ret_why, TRI_UNKNOWN, "%sbut its block bitmaps cannot be used: %s", copies, e.msg);
-	r = n ? ext_find_low(&s, picks, n, x->block_size, &f, &e) : spread_find_low(node, &f, &e);
+	r = n ? ext_find_low(&s, picks, to_blocks(picks, n, x->block_size), &f, &e) : spread_find_low(node, &f, &e);
 	if (r < 0)
 		return say(ret_why, TRI_UNKNOWN, "%sthen a read error: %s", copies, e.msg);
 	return judge_found(&f, copies, ret_why);

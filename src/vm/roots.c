@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Which machines are there? A readable root file system is one (by its files, never by its size or number), and so is a disk
- * with a Linux /boot whose root cannot be read. What the raw root is on the latter: the device that the header in /boot
+ * with a Linux /boot whose root cannot be read; and a disk that a firmware starts from, where /boot cannot be read either. What the raw root is on the latter: the device that the header in /boot
  * belongs to; what kernel arguments and crypttab-like arguments name; else the largest partition of that disk with no
  * signature at all, else the largest whose content cannot be read here. */
 #include <stdlib.h>
@@ -10,8 +10,9 @@
 #include "base/vec.h"
 #include "format/luks.h"
 #include "vm/machine.h"
+#include "vm/plain.h"
 
-enum { MAX_MACHINES = 64 };
+enum { MAX_MACHINES = 64, MIN_ROOT = 16 << 20 };
 
 struct machine *machine_new(struct work *w, struct err *e)
 {
@@ -118,7 +119,7 @@ static bool is_seed(const struct work *w, int disk)
 	return false;
 }
 
-int boots_find(struct work *w, struct err *e)
+static int find_boots(struct work *w, struct err *e)
 {
 	for (size_t i = 0; i < w->g->n && w->n < MAX_MACHINES; i++) {
 		const struct node *n = w->g->nodes[i];
@@ -139,6 +140,87 @@ int boots_find(struct work *w, struct err *e)
 		machine_seed(m, n);
 	}
 	return 0;
+}
+
+/* ---- an OS disk whose /boot cannot be read either ---- */
+
+/* Nothing that a root is made of. */
+static bool is_known_else(const struct node *n)
+{
+	static const char *const roots[] = { "xfs", "btrfs", "ext2", "ext3", "ext4", "LVM2_member", "crypto_LUKS", "f2fs", "jfs", "reiserfs" };
+
+	for (size_t i = 0; i < sizeof(roots) / sizeof(*roots); i++)
+		if (str_eq(n->fmt, roots[i]))
+			return false;
+	return *n->fmt;
+}
+
+static bool has_type(const struct node *n, const char *const *types)
+{
+	for (; *types; types++)
+		if (str_eq_nocase(n->parttype, *types))
+			return true;
+	return false;
+}
+
+/* What a firmware starts from: only OS disks have it. */
+static bool is_firmware_part(const struct node *n)
+{
+	static const char *const types[] = { "c12a7328-f81f-11d2-ba4b-00a0c93ec93b", "0xef", "21686148-6449-6e6f-744e-656564454649",
+					     "9e1a2d38-c612-4316-aa26-8b49521e5a8b", NULL };
+
+	return n->kind == KIND_PARTITION && has_type(n, types);
+}
+
+/* Is it a thing that a root or a /boot is made of, and that cannot be read? */
+static bool is_unread(const struct node *n)
+{
+	if (n->kind != KIND_PARTITION || is_firmware_part(n) || n->size < MIN_ROOT)
+		return false;
+	if (!n->blk)
+		return true;
+	if (*n->fmt)
+		return !is_known_else(n) && !node_files(n, NULL);
+	return n->state != NODE_OPEN || plain_is_opaque(n->blk, NULL, NULL) == TRI_YES;
+}
+
+static bool is_os_disk(const struct work *w, int disk)
+{
+	bool firmware = false, unread = false;
+
+	for (size_t i = 0; i < w->g->n; i++) {
+		const struct node *n = w->g->nodes[i];
+
+		if (n->kind != KIND_PARTITION || n->disk != disk)
+			continue;
+		firmware |= is_firmware_part(n);
+		unread |= !is_firmware_part(n) && is_unread(n);
+	}
+	return firmware && unread;
+}
+
+static int find_unread(struct work *w, struct err *e)
+{
+	for (size_t d = 0; d < w->ndisks && w->n < MAX_MACHINES; d++) {
+		struct machine *m;
+
+		if (!w->disks[d] || is_seed(w, (int)d) || !is_os_disk(w, (int)d))
+			continue;
+		m = machine_new(w, e);
+		if (!m)
+			return -ENOMEM;
+		m->os_disk = (int)d;
+		m->boot_unread = true;
+		machine_seed(m, w->disks[d]);
+	}
+	return 0;
+}
+
+int boots_find(struct work *w, struct err *e)
+{
+	int r = find_boots(w, e);
+
+	return r < 0 ? r : find_unread(w, e);
 }
 
 /* ---- the raw root of a machine whose root cannot be read ---- */
@@ -194,32 +276,32 @@ static const struct node *root_by_arguments(const struct machine *m)
 	return NULL;
 }
 
-/* Nothing that a root is made of. */
-static bool is_known_else(const struct node *n)
+/* How much does it look like a root that cannot be read? 0: not at all. */
+static int root_rank(const struct machine *m, const struct node *n)
 {
-	static const char *const roots[] = { "xfs", "btrfs", "ext2", "ext3", "ext4", "LVM2_member", "crypto_LUKS", "f2fs", "jfs", "reiserfs" };
-
-	for (size_t i = 0; i < sizeof(roots) / sizeof(*roots); i++)
-		if (str_eq(n->fmt, roots[i]))
-			return false;
-	return *n->fmt;
+	if (n->kind != KIND_PARTITION || n->disk != m->os_disk || n == m->boot_found || is_known_else(n) || is_firmware_part(n))
+		return 0;
+	if (n->size < MIN_ROOT || (n->blk && node_files(n, NULL)))
+		return 0;
+	if (*n->fmt || !n->blk)
+		return 1;
+	return plain_is_opaque(n->blk, NULL, NULL) == TRI_YES ? 3 : 2;
 }
 
 static const struct node *root_by_elimination(const struct machine *m)
 {
 	const struct node *best = NULL;
+	int best_rank = 0;
 
-	for (int unsigned_only = 1; !best && unsigned_only >= 0; unsigned_only--)
-		for (size_t i = 0; i < m->w->g->n; i++) {
-			const struct node *n = m->w->g->nodes[i];
+	for (size_t i = 0; i < m->w->g->n; i++) {
+		const struct node *n = m->w->g->nodes[i];
+		int rank = root_rank(m, n);
 
-			if (n->kind != KIND_PARTITION || n->disk != m->os_disk || n == m->boot_found || is_known_else(n))
-				continue;
-			if (n->size < (16 << 20) || (unsigned_only && *n->fmt) || (n->blk && node_files(n, NULL)))
-				continue;
-			if (!best || n->size > best->size)
-				best = n;
-		}
+		if (!rank || rank < best_rank || (rank == best_rank && n->size <= best->size))
+			continue;
+		best = n;
+		best_rank = rank;
+	}
 	return best;
 }
 

@@ -93,6 +93,10 @@ static int judge_state(struct machine *m, struct volume *v, struct err *e)
 	}
 	if (str_eq(n->fmt, "gpt") || str_eq(n->fmt, "dos"))
 		return judge_table(m, v, e);
+	if (!*n->fmt && v->role == VOL_SMALL) {
+		v->opaque = TRI_NO;
+		return set_why(v, str_printf("not asked"), e);
+	}
 	if (!*n->fmt && n->state == NODE_OPEN) {
 		if (judge_bytes(m, v, n->blk, e) < 0)
 			return -ENOMEM;

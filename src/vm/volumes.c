@@ -166,10 +166,10 @@ static enum vol_role role_of(struct machine *m, struct volume *v, const char **r
 		return n == m->vm->root_raw ? VOL_ROOT : role;
 	if (n == m->vm->root_raw)
 		return VOL_ROOT;
+	if (is_esp(n) && *n->fmt)
+		return VOL_ESP;
 	if (is_small(n))
 		return VOL_SMALL;
-	if (is_esp(n))
-		return VOL_ESP;
 	if (str_eq(n->fmt, "swap") || is_random_swap(m, n))
 		return VOL_SWAP;
 	if (is_temp(m, v))
