@@ -4,12 +4,23 @@
 #include "rule/facts.h"
 #include "rule/list.h"
 
+/* Whatever pairs a header with the root (locked, opened, nothing): by its bytes. An attached header is no lost one. */
 static enum tri raw_is_ciphertext(const struct volume *v, char **why)
 {
-	if (v->state == VS_OPENED)
-		return v->header && v->header->detached ? TRI_YES : TRI_NO;
-	if (v->state != VS_OPAQUE && v->state != VS_UNKNOWN)
+	if (v->header && !v->header->detached)
 		return TRI_NO;
+	switch (v->state) {
+	case VS_OPENED:
+		return TRI_YES;
+	case VS_LOCKED:
+	case VS_OPAQUE:
+	case VS_UNKNOWN:
+		break;
+	case VS_PLAIN_FS:
+	case VS_BLANK:
+	case VS_OTHER:
+		return TRI_NO;
+	}
 	if (v->opaque == TRI_UNKNOWN)
 		return cannot_tell(why, "whether the root volume %s is ciphertext could not be told", vol_name(v));
 	return v->opaque;

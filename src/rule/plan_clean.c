@@ -19,6 +19,14 @@ static struct edit *planned(struct plan *p, const struct node *on, const char *p
 	return NULL;
 }
 
+static int because(struct edit *edit, const char *id)
+{
+	for (size_t i = 0; i < edit->nbecause; i++)
+		if (str_eq(edit->because[i], id))
+			return 0;
+	return edit_because(edit, id);
+}
+
 static const char *base_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');
@@ -26,14 +34,14 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-static int set_aside(struct plan *p, const struct node *on, const char *path, const char *shown, const char *because, struct err *e)
+static int set_aside(struct plan *p, const struct node *on, const char *path, const char *shown, const char *reason, struct err *e)
 {
 	cleanup_free char *name = str_printf("%s.aderescue-%s", base_name(path), p->stamp);
 	struct edit *edit = planned(p, on, path);
 
 	if (edit)
-		return edit_because(edit, because) < 0 ? err_oom(e) : 0;
-	if (!name || !plan_rename(p, on, path, shown, name, because))
+		return because(edit, reason) < 0 ? err_oom(e) : 0;
+	if (!name || !plan_rename(p, on, path, shown, name, reason))
 		return err_oom(e);
 	return 0;
 }
@@ -100,9 +108,9 @@ static int comment_out(const struct vm *vm, const char *file, const struct tab *
 	if (err < 0)
 		return err;
 	edit = plan_replace(p, vm->root, file, file, text, len, l->orphan ? rule_stale_orphan_entries.id : rule_stale_temp_disk_entry.id);
-	if (!edit || (l->orphan && l->temp && edit_because(edit, rule_stale_temp_disk_entry.id) < 0))
+	if (!edit || (l->orphan && l->temp && because(edit, rule_stale_temp_disk_entry.id) < 0))
 		return err_oom(e);
-	if (edit_because(edit, rule_stale_state.id) < 0)
+	if (because(edit, rule_stale_state.id) < 0)
 		return err_oom(e);
 	edit->lines = take_ptr(&l->v);
 	edit->nlines = l->n;
@@ -219,7 +227,7 @@ static int add_reasons(const struct judgement *j, struct plan *p, struct err *e)
 		if (!f->path || !str_starts(f->rule->row, "18"))
 			continue;
 		for (size_t k = 0; k < p->n; k++)
-			if (p->v[k].kind == EDIT_RENAME && under(p->v[k].shown_path, f->path) && edit_because(&p->v[k], f->rule->id) < 0)
+			if (p->v[k].kind == EDIT_RENAME && under(p->v[k].shown_path, f->path) && because(&p->v[k], f->rule->id) < 0)
 				return err_oom(e);
 	}
 	return 0;
