@@ -248,7 +248,7 @@ static int fat_open_fs(struct node *node, struct fs **ret, struct err *e)
 		return err_oom(e);
 	if (fat_init(f, node->blk, &m->g) < 0) {
 		free(f);
-		return err_set(e, -EBADMSG, "%s: %s", node->name, m->why.msg);
+		return err_set(e, -EBADMSG, "%s", m->why.msg);
 	}
 	blk_ref(f->blk);
 	*ret = fat_fs(f);

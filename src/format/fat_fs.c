@@ -58,19 +58,19 @@ static int fat_lookup(struct fat *f, const char *path, struct fat_entry *ret, st
 	ret->attr = ATTR_DIR;
 	for (unsigned depth = 0; *p; depth++) {
 		if (!(ret->attr & ATTR_DIR))
-			return err_set(e, -ENOTDIR, "%s: not a directory on the way", path);
+			return err_set(e, -ENOTDIR, "not a directory");
 		if (depth > FAT_MAX_DEPTH)
-			return err_set(e, -EBADMSG, "%s: more than %d folders deep", path, FAT_MAX_DEPTH);
+			return err_set(e, -EBADMSG, "more than %d folders deep", FAT_MAX_DEPTH);
 		if (depth && !ret->cluster)
-			return err_set(e, -EBADMSG, "%s: a directory without clusters on the way", path);
+			return err_set(e, -EBADMSG, "a directory without clusters");
 		memset(find, 0, sizeof(*find));
 		find->name = p;
 		r = fat_dir_each(f, ret->cluster, fat_find_entry, find, e);
 		/* what was found before the directory's damaged spot counts */
 		if (r < 0 && !find->has_nearly)
-			return err_wrap(e, r, "%s", path);
+			return r;
 		if (!find->has_exact && !find->has_nearly)
-			return err_set(e, -ENOENT, "%s: not found", path);
+			return err_set(e, -ENOENT, "no such file");
 		*ret = find->has_exact ? find->exact : find->nearly;
 		p += strcspn(p, "/");
 		p += strspn(p, "/");
@@ -141,17 +141,18 @@ static int fat_list(struct fs *fs, const char *path, int (*fn)(void *arg, const 
 	if (r < 0)
 		return r;
 	if (!(d.attr & ATTR_DIR))
-		return err_set(e, -ENOTDIR, "%s: not a directory", path);
+		return err_set(e, -ENOTDIR, "not a directory");
 	if (d.at && !d.cluster)
-		return err_set(e, -EBADMSG, "%s: a directory without clusters", path);
+		return err_set(e, -EBADMSG, "a directory without clusters");
 	return fat_dir_each(f, d.cluster, fat_list_entry, &l, e);
 }
 
 static int fat_readlink(struct fs *fs, const char *path, char **ret, struct err *e)
 {
 	(void)fs;
+	(void)path;
 	(void)ret;
-	return err_set(e, -EINVAL, "%s: FAT has no links", path);
+	return err_set(e, -EINVAL, "FAT has no links");
 }
 
 /* The clusters of a whole file, kept for the next read. */
@@ -199,7 +200,7 @@ static int fat_read(struct fs *fs, const char *path, void *buf, size_t len, uint
 	if (r < 0)
 		return r;
 	if (d.attr & ATTR_DIR)
-		return err_set(e, -EISDIR, "%s: a directory", path);
+		return err_set(e, -EISDIR, "a directory");
 	if (off > d.size)
 		off = d.size;
 	if (len > d.size - off)
@@ -207,7 +208,7 @@ static int fat_read(struct fs *fs, const char *path, void *buf, size_t len, uint
 	if (len) {
 		r = fat_load_chain(f, &d, e);
 		if (r < 0)
-			return err_wrap(e, r, "%s", path);
+			return r;
 	}
 
 	while (done < len) {
@@ -217,7 +218,7 @@ static int fat_read(struct fs *fs, const char *path, void *buf, size_t len, uint
 		r = blk_pread(f->blk, (uint8_t *)buf + done, n,
 			      fat_cluster_off(f, f->chain[(off + done) / f->g.cluster]) + in, e);
 		if (r < 0)
-			return err_wrap(e, r, "%s", path);
+			return r;
 		done += n;
 	}
 	*ret_n = done;

@@ -200,7 +200,7 @@ static int other_describe(struct node *node, struct err *e)
 static int other_open_fs(struct node *node, struct fs **ret, struct err *e)
 {
 	(void)ret;
-	return err_set(e, -EOPNOTSUPP, "%s: %s", *node->fmt ? node->fmt : node->name,
+	return err_set(e, -EOPNOTSUPP, "%s%s%s", node->fmt, *node->fmt ? ": " : "",
 		       other_why_no_fs(node->fmt));
 }
 
