@@ -11,18 +11,21 @@
 
 struct fsfile {
 	struct blk blk;
-	struct fs *fs; /* borrowed */
+	struct node *node; /* borrowed */
 	char *path;
 };
 
 static int fsfile_pread(struct blk *b, void *buf, size_t len, uint64_t off, struct err *e)
 {
 	struct fsfile *f = (struct fsfile *)b;
+	struct fs *fs = node_fs(f->node, e);
 	uint8_t *p = buf;
 
+	if (!fs)
+		return -EIO;
 	while (len) {
 		size_t n = 0;
-		int err = fs_read(f->fs, f->path, p, len, off, &n, e);
+		int err = fs_read(fs, f->path, p, len, off, &n, e);
 
 		if (err < 0)
 			return err;
@@ -49,11 +52,12 @@ static const struct blk_ops fsfile_ops = {
 	.close = fsfile_close,
 };
 
-int blk_open_fsfile(struct fs *fs, const char *path, uint64_t max, struct blk **ret, struct err *e)
+int blk_open_fsfile(struct node *node, const char *path, uint64_t max, struct blk **ret, struct err *e)
 {
+	struct fs *fs = node_fs(node, e);
 	struct fs_stat st;
 	struct fsfile *f;
-	int err = fs_stat(fs, path, 0, &st, e);
+	int err = fs ? fs_stat(fs, path, 0, &st, e) : -EIO;
 
 	if (err < 0)
 		return err;
@@ -65,7 +69,7 @@ int blk_open_fsfile(struct fs *fs, const char *path, uint64_t max, struct blk **
 		return err_oom(e);
 	f->blk = (struct blk){
 		.ops = &fsfile_ops, .size = st.size < max ? st.size : max, .align = 1, .refs = 1};
-	f->fs = fs;
+	f->node = node;
 	f->path = str_printf("%s", path);
 	if (!f->path) {
 		free(f);

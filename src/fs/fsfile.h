@@ -4,10 +4,11 @@
 #ifndef FS_FSFILE_H
 #define FS_FSFILE_H
 
-#include "fs/fs.h"
+#include "graph.h"
 
-/* The first max bytes (or all) of a regular file; read-only. The fs is borrowed and must outlive every read;
- * closing does not touch it. -EINVAL: not a regular file. */
-int blk_open_fsfile(struct fs *, const char *path, uint64_t max, struct blk **ret, struct err *e);
+/* The first max bytes (or all) of a regular file in a node's file system; read-only. The node is borrowed and
+ * must outlive every read; its file system may be forgotten and opened again in between. Closing touches
+ * neither. -EINVAL: not a regular file. */
+int blk_open_fsfile(struct node *, const char *path, uint64_t max, struct blk **ret, struct err *e);
 
 #endif

@@ -282,7 +282,7 @@ static int read_luks_file(struct boot_reader *r, const char *dir, const char *na
 	if (err < 0)
 		not_whole(r, is_header ? b->osheader.path : shown, why.msg);
 	if (is_header && c.header_place &&
-	    content_header(r->graph, r->place.node, r->place.fs, path, false, &b->header, NULL) == -ENOMEM)
+	    content_header(r->graph, r->place.node, path, false, &b->header, NULL) == -ENOMEM)
 		return err_oom(e);
 	return 0;
 }
@@ -480,7 +480,7 @@ static int scan_file(struct graph *g, const struct node *node, struct fs *fs, co
 		return 0;
 	err = content_look(fs, path, st.size, HEADER_MAX, &c, NULL);
 	if (c.header_place)
-		err = content_header(g, node, fs, path, false, &h, NULL);
+		err = content_header(g, node, path, false, &h, NULL);
 	return err == -ENOMEM ? err_oom(e) : err == 1;
 }
 

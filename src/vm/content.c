@@ -86,16 +86,18 @@ static struct header *header_known(const struct graph *g, const struct node *nod
 }
 
 /* A new header of the graph; broken ones are not registered, there is nothing to try on them. */
-static int header_new(struct graph *g, struct node *node, struct fs *fs, const char *path, struct header **ret,
+static int header_new(struct graph *g, struct node *node, const char *path, struct header **ret,
 		      struct err *e)
 {
 	cleanup_free struct luks_info *info = calloc(1, sizeof(*info));
 	cleanup_blk struct blk *blk = NULL;
 	int r;
 
+	if (!node)
+		return err_set(e, -EBADMSG, "a LUKS magic, on a device that is not known");
 	if (!info)
 		return err_oom(e);
-	r = blk_open_fsfile(fs, path, HEADER_MAX, &blk, e);
+	r = blk_open_fsfile(node, path, HEADER_MAX, &blk, e);
 	if (!r)
 		r = luks_read(blk, info, e);
 	if (r < 0)
@@ -107,11 +109,11 @@ static int header_new(struct graph *g, struct node *node, struct fs *fs, const c
 	return *ret ? 1 : err_oom(e);
 }
 
-int content_header(struct graph *g, const struct node *node, struct fs *fs, const char *path, bool in_state_dir,
+int content_header(struct graph *g, const struct node *node, const char *path, bool in_state_dir,
 		   const struct header **ret, struct err *e)
 {
 	struct header *h = header_known(g, node, path);
-	int r = h ? 0 : header_new(g, graph_node(g, node), fs, path, &h, e);
+	int r = h ? 0 : header_new(g, graph_node(g, node), path, &h, e);
 
 	if (r < 0)
 		return r;

@@ -37,9 +37,8 @@ int boot_read(struct vm *, struct graph *, struct err *e);
  * read. */
 int logs_read(struct vm *, struct err *e);
 /* ADE's lines of crypttab, azure_crypt_mount and fstab, in this order. Entries glued into one line give an
- * ade_line each, with the same row and glued set: such a row may be commented out only where it is told of
- * two or more and holds for all; where only one ade_line has it, the other entry is the owner's. `volume` is
- * NULL and `backed` unknown. */
+ * ade_line each, with the same row and glued set: such a row may be commented out only where that is right
+ * for all of them, and never where shared is set. `volume` is NULL and `backed` unknown. */
 int lines_read(struct vm *, struct err *e);
 /* Frees what all of these filled. */
 void facts_done(struct vm *);
@@ -61,8 +60,8 @@ int boot_scan_headers(struct graph *, const struct node *, struct fs *, struct e
 /* Append to gaps; the same gap is kept once. 0 or -ENOMEM. */
 int vm_gap(struct vm *, const struct node *, const char *path, const char *fmt, ...)
 	__attribute__((format(printf, 4, 5)));
-/* The gap of one path that could not be read for err. A whole volume that is not here (-ENODEV) is one gap at its
- * mount point, not one for every path on it. */
+/* The gap of one path that could not be read for err. A whole volume that is not here (-ENODEV) is one gap at
+ * its mount point, not one for every path on it. */
 void path_gap(struct vm *, const struct node *, const char *path, int err, const char *why);
 const char *path_type(enum fs_type); /* "FIFO", "device node", ... */
 /* A text file of the failed system; a gap is added where it is HAVE_UNKNOWN. */
@@ -110,7 +109,7 @@ int content_look(struct fs *, const char *path, uint64_t size, uint64_t max, str
 		 struct err *e);
 /* The graph's header of this file: the one registered before, or a new one. 1 new, 0 known, -EBADMSG: none
  * that parses, else -errno. in_state_dir is set, never cleared. */
-int content_header(struct graph *, const struct node *, struct fs *, const char *path, bool in_state_dir,
+int content_header(struct graph *, const struct node *, const char *path, bool in_state_dir,
 		   const struct header **ret, struct err *e);
 
 /* One file of a directory by name and content; counts are those of the directory so far. */

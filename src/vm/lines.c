@@ -153,15 +153,16 @@ static int words_split(const char *p, size_t len, struct words *w, struct err *e
 	return 0;
 }
 
+/* 1: the entry is the owner's. */
 static int crypttab_entry(struct vm *vm, const struct tab_row *row, const char *mapper, const char *device,
-			  const char *key, const char *options, bool glued, struct err *e)
+			  const char *key, const char *options, struct err *e)
 {
-	struct ade_line l = {.file = crypttab_path, .row = row, .glued = glued};
+	struct ade_line l = {.file = crypttab_path, .row = row};
 	int err;
 
 	l.owner = crypttab_owner(mapper, key, options);
 	if (l.owner == TAB_NOT_ADE)
-		return 0;
+		return 1;
 	l.cleartext = is_cleartext_key(key);
 	(void)tab_option(options, "header", &l.header);
 	err = take_field(&l.mapper, mapper, e);
@@ -175,42 +176,57 @@ static int crypttab_entry(struct vm *vm, const struct tab_row *row, const char *
 	return err;
 }
 
-/* Words first..n of a line as one entry after the other, cut where they are glued. */
+/* The entry whose device is word i. Where another is glued to its key or options, the word is cut, *next is
+ * the name that begins the other, and the answer is the word with the other's device; else 0. */
+static size_t cut_entry(struct words *w, size_t i, char **next)
+{
+	for (size_t k = i + 1; k < i + 3 && k + 1 < w->n; k++) {
+		size_t cut = is_device(w->v[k + 1]) ? glue_at(w->v[k]) : 0;
+
+		if (!cut)
+			continue;
+		*next = str_printf("%s", w->v[k] + cut);
+		w->v[k][cut] = '\0';
+		return k + 1;
+	}
+	return 0;
+}
+
+/* The words of a line as one entry after the other. */
 static int crypttab_entries(struct vm *vm, const struct tab_row *row, struct words *w, struct err *e)
 {
 	cleanup_free char *mapper = str_printf("%s", w->v[0]);
-	bool glued = false;
+	size_t i = 1, before = vm->nlines, end;
+	bool glued = false, shared = false, more;
 
-	for (size_t i = 1; mapper;) {
+	do {
 		cleanup_free char *next = NULL;
-		char *f[3]; /* device, key, options */
-		size_t k, cut = 0;
-		int err;
+		const char *f[3]; /* device, key, options */
+		size_t after = cut_entry(w, i, &next);
+		int r;
 
-		for (k = 0; k < 3; k++)
-			f[k] = i + k < w->n ? w->v[i + k] : NULL;
-		for (k = 1; k < 3 && !cut; k++)
-			if (f[k] && i + k + 1 < w->n && is_device(w->v[i + k + 1]))
-				cut = glue_at(f[k]);
-		if (cut) {
-			k--;
-			next = str_printf("%s", f[k] + cut);
-			f[k][cut] = '\0';
-			if (k == 1)
-				f[2] = NULL;
-			if (!next)
-				return err_oom(e);
-		}
-		glued |= cut > 0;
-		err = crypttab_entry(vm, row, mapper, f[0] ? f[0] : "", f[1] ? f[1] : "", f[2] ? f[2] : "",
-				     glued, e);
-		if (err < 0 || !cut)
-			return err;
+		if (!mapper || (after && !next))
+			return err_oom(e);
+		end = after ? after : w->n;
+		for (size_t k = 0; k < 3; k++)
+			f[k] = i + k < end ? w->v[i + k] : "";
+		r = crypttab_entry(vm, row, mapper, f[0], f[1], f[2], e);
+		if (r < 0)
+			return r;
+		/* one more device behind all fields: something is glued here that cannot be taken apart */
+		more = !after && i + 3 < w->n && is_device(w->v[i + 3]);
+		shared |= r == 1 || more;
+		glued |= after > 0 || more;
 		free(mapper);
 		mapper = take_ptr(&next);
-		i += k + 1;
+		i = after;
+	} while (i);
+
+	for (size_t k = before; k < vm->nlines; k++) {
+		vm->lines[k].glued = glued;
+		vm->lines[k].shared = glued && shared;
 	}
-	return err_oom(e);
+	return 0;
 }
 
 static int read_crypttab(struct vm *vm, struct err *e)

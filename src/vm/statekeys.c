@@ -118,7 +118,7 @@ static const struct key *key_known(const struct graph *g, const struct node *nod
 static int key_register(struct state_look *l, struct state_file *f, const char *path, struct secret **raw,
 			struct err *e)
 {
-	cleanup_free char *found_at = str_printf("%s:%s", l->node->name ? l->node->name : "", path);
+	cleanup_free char *found_at = str_printf("%s:%s", l->node && l->node->name ? l->node->name : "", path);
 	cleanup_key struct key *key = NULL;
 	size_t before = l->graph->nkeys;
 	int err;
@@ -190,7 +190,7 @@ static int look_for_header(struct state_look *l, struct state_file *f, const cha
 	f->is_luks = c.header_place || (c.inside && !slice);
 	f->luks_damaged = f->is_luks;
 	if (c.header_place && ++l->headers <= MAX_HEADERS) {
-		int r = content_header(l->graph, l->node, l->fs, path, l->in_state_dir, &f->header, NULL);
+		int r = content_header(l->graph, l->node, path, l->in_state_dir, &f->header, NULL);
 
 		f->luks_damaged = r < 0;
 		l->added |= r == 1;

@@ -153,6 +153,7 @@ struct ade_line {                       /* a crypttab, fstab or azure_crypt_moun
 	char *device, *key, *header, *mount_at;  /* NULL where the line has none */
 	bool cleartext;                 /* the key is a cleartext_key* */
 	bool glued;                     /* a second entry is glued to this line */
+	bool shared;                    /* ... and one of the entries is the owner's: the line must not be commented out */
 	const struct volume *volume;    /* what backs it; NULL: nothing attached */
 	enum tri backed;                /* TRI_NO: known that no attached device backs it */
 };

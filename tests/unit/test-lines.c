@@ -109,6 +109,7 @@ Test(lines, takes_glued_entries_apart)
 	expect(&f.vm.lines[1], TAB_ADE_DATA, U1, "/dev/b", NULL);
 	cr_assert_str_eq(f.vm.lines[1].key, KEY "_1_0");
 	cr_assert_eq(f.vm.lines[0].row, f.vm.lines[1].row);
+	cr_assert_not(f.vm.lines[0].shared || f.vm.lines[1].shared);
 	fix_done(&f);
 }
 
@@ -135,6 +136,22 @@ Test(lines, takes_an_entry_off_the_owners_line)
 	expect(&f.vm.lines[0], TAB_ADE_DATA, U1, "/dev/b", NULL);
 	expect(&f.vm.lines[1], TAB_ADE_DATA, U2, "/dev/d", NULL);
 	expect(&f.vm.lines[2], TAB_ADE_OS, "osencrypt", "/dev/f", "/boot/luks/osluksheader");
+	cr_assert(f.vm.lines[0].shared && f.vm.lines[1].shared && f.vm.lines[2].shared);
+	fix_done(&f);
+}
+
+Test(lines, an_owners_entry_glued_behind_ades_makes_the_line_shared)
+{
+	struct fix f;
+
+	read_lines(&f, "osencrypt /dev/a none luks,header=/boot/luks/osluksheadermine /dev/b /root/k luks\n"
+		       U1 " /dev/c " KEY " luks,nofailmine2 /dev/d /root/k luks\n"
+		       U2 " /dev/e " KEY " luks\n", NULL, NULL);
+	cr_assert_eq(f.vm.nlines, 3);
+	expect(&f.vm.lines[0], TAB_ADE_OS, "osencrypt", "/dev/a", "/boot/luks/osluksheader");
+	cr_assert(f.vm.lines[0].shared);
+	cr_assert(f.vm.lines[1].glued && f.vm.lines[1].shared, "something is glued, whatever it is called");
+	cr_assert_not(f.vm.lines[2].glued || f.vm.lines[2].shared);
 	fix_done(&f);
 }
 

@@ -687,7 +687,7 @@ Test(fsfile, reads_within_the_size_it_had)
 
 	fix_init(&f);
 	mem_text(&f.root, "/f", "0123456789");
-	cr_assert_eq(blk_open_fsfile(&f.root.fs, "/f", 8, &b, NULL), 0);
+	cr_assert_eq(blk_open_fsfile(&f.node, "/f", 8, &b, NULL), 0);
 	cr_assert_eq(b->size, 8);
 	cr_assert_eq(blk_pread(b, buf, 4, 3, NULL), 0);
 	cr_assert_eq(memcmp(buf, "3456", 4), 0);
@@ -696,7 +696,7 @@ Test(fsfile, reads_within_the_size_it_had)
 	cr_assert_eq(blk_pread(b, buf, 4, 0, NULL), -EIO, "a file that shrank");
 	blk_unref(b);
 	mem_node(&f.root, "/fifo", FS_FIFO);
-	cr_assert_eq(blk_open_fsfile(&f.root.fs, "/fifo", 8, &b, NULL), -EINVAL);
-	cr_assert_eq(blk_open_fsfile(&f.root.fs, "/none", 8, &b, NULL), -ENOENT);
+	cr_assert_eq(blk_open_fsfile(&f.node, "/fifo", 8, &b, NULL), -EINVAL);
+	cr_assert_eq(blk_open_fsfile(&f.node, "/none", 8, &b, NULL), -ENOENT);
 	fix_done(&f);
 }
