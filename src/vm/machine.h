@@ -77,6 +77,7 @@ int roots_find(struct work *, struct err *e);                           /* roots
 int boots_find(struct work *, struct err *e);                           /* disks with a /boot and no root */
 void boots_find_root(struct machine *);                                 /* root_raw where the root cannot be read; after boot_read */
 struct machine *machine_new(struct work *, struct err *e);
+void machines_done(struct work *);                                      /* vm.c: of a work's machines and infos */
 void machine_seed(struct machine *, const struct node *);
 int mounts_read(struct machine *, struct err *e);                       /* mounts.c */
 int group_disks(struct work *, int **ret_unassigned, size_t *ret_n, struct err *e);     /* group.c */

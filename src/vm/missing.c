@@ -152,8 +152,8 @@ static bool is_temp_disk(const struct machine *m, int disk)
 
 static bool is_bek_disk(const struct work *w, int disk)
 {
-	for (size_t i = 0; i < w->nbeks; i++)
-		if (node_is_on_disk(w->beks[i]->node, disk))
+	for (size_t i = 0; i < w->g->n; i++)
+		if (node_is_bek(w, w->g->nodes[i]) && node_is_on_disk(w->g->nodes[i], disk))
 			return true;
 	return false;
 }

@@ -42,7 +42,7 @@ void vms_free(struct vm **v, size_t n)
 	free(v);
 }
 
-static void work_done(struct work *w)
+void machines_done(struct work *w)
 {
 	for (size_t i = 0; i < w->n; i++) {
 		vm_free(w->v[i]->vm);
@@ -129,7 +129,7 @@ static int read_all(struct work *w, int **ret_unassigned, size_t *ret_n, struct 
 int vms_read(struct graph *g, struct node **disks, size_t ndisks, struct bek_volume **beks, size_t nbeks, const struct vm_options *opt,
 	     struct vm ***ret, size_t *ret_n, int **ret_unassigned, size_t *ret_nunassigned, struct err *e)
 {
-	cleanup(work_done) struct work w = { .g = g, .disks = disks, .ndisks = ndisks, .beks = beks, .nbeks = nbeks, .opt = opt };
+	cleanup(machines_done) struct work w = { .g = g, .disks = disks, .ndisks = ndisks, .beks = beks, .nbeks = nbeks, .opt = opt };
 	cleanup_free int *unassigned = NULL;
 	size_t nunassigned = 0;
 	struct vm **v;
