@@ -118,7 +118,8 @@ static const struct key *key_known(const struct graph *g, const struct node *nod
 static int key_register(struct state_look *l, struct state_file *f, const char *path, struct secret **raw,
 			struct err *e)
 {
-	cleanup_free char *found_at = str_printf("%s:%s", l->node && l->node->name ? l->node->name : "", path);
+	cleanup_free char *found_at = str_printf("%s:%s", l->node && l->node->name ? l->node->name : "",
+						 path);
 	cleanup_key struct key *key = NULL;
 	size_t before = l->graph->nkeys;
 	int err;
@@ -224,6 +225,30 @@ static int file_unreadable(struct state_file *f, int err, const struct err *why,
 	return f->why ? 0 : err_oom(e);
 }
 
+/* A link is looked through inside its file system: *path and st become those of where it leads. */
+static int follow_link(struct state_look *l, char **path, struct fs_stat *st, struct err *e)
+{
+	cleanup_free char *link = take_ptr(path);
+	int err = fs_resolve(l->fs, link, 0, path, e);
+
+	if (!err)
+		err = fs_stat(l->fs, *path, 0, st, e);
+	if (err == -ENOENT)
+		err_set(e, err, "a symbolic link that leads nowhere in this file system");
+	return err;
+}
+
+static int look_at_content(struct state_look *l, struct state_file *f, const char *path, struct err *e)
+{
+	struct err why = {""};
+	int err = l->keys_only ? 0 : look_for_header(l, f, path, &why);
+
+	if (err < 0 && file_unreadable(f, err, &why, e) < 0)
+		return -ENOMEM;
+	err = look_for_key(l, f, path, &why);
+	return err < 0 ? file_unreadable(f, err, &why, e) : 0;
+}
+
 int state_look_file(struct state_look *l, struct state_file *f, struct err *e)
 {
 	cleanup_free char *path = path_join(l->dir, f->name);
@@ -234,37 +259,27 @@ int state_look_file(struct state_look *l, struct state_file *f, struct err *e)
 	if (!path)
 		return err_oom(e);
 	f->kind = state_kind_of(f->name);
-	f->type = FS_OTHER;
+	f->type = FS_FILE; /* for all that is known until it was looked at */
 	err = fs_stat(l->fs, path, FS_NOFOLLOW, &st, &why);
 	if (err < 0)
 		return file_unreadable(f, err, &why, e);
 	f->type = st.type;
-	f->size = st.size;
 	f->mtime = st.mtime;
 	f->mode = st.mode;
 	f->nlink = st.nlink;
+	if (f->type == FS_LINK)
+		err = follow_link(l, &path, &st, &why);
+	if (err < 0)
+		return file_unreadable(f, err, &why, e);
+
+	f->size = st.size;
 	if (f->type == FS_DIR)
 		return 0;
-	if (f->type == FS_LINK) {
-		cleanup_free char *link = take_ptr(&path);
-
-		err = fs_resolve(l->fs, link, 0, &path, &why);
-		if (!err)
-			err = fs_stat(l->fs, path, 0, &st, &why);
-		if (err < 0)
-			return file_unreadable(f, err, &why, e);
-		f->size = st.size;
-	}
 	if (st.type != FS_FILE) {
 		err_set(&why, 0, "a %s: not looked into", path_type(st.type));
 		return file_unreadable(f, 0, &why, e);
 	}
-
-	err = l->keys_only ? 0 : look_for_header(l, f, path, &why);
-	if (err < 0 && file_unreadable(f, err, &why, e) < 0)
-		return -ENOMEM;
-	err = look_for_key(l, f, path, &why);
-	return err < 0 ? file_unreadable(f, err, &why, e) : 0;
+	return look_at_content(l, f, path, e);
 }
 
 static const char *last_name(const char *dir)

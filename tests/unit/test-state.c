@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <stdio.h>
 
+#include "ext-image.h"
 #include "fs/fsfile.h"
 #include "vmfix.h"
 
@@ -699,4 +700,78 @@ Test(fsfile, reads_within_the_size_it_had)
 	cr_assert_eq(blk_open_fsfile(&f.node, "/fifo", 8, &b, NULL), -EINVAL);
 	cr_assert_eq(blk_open_fsfile(&f.node, "/none", 8, &b, NULL), -ENOENT);
 	fix_done(&f);
+}
+
+/* ---- on a real file system ---- */
+
+static void image_sparse(const struct image *i, const char *name, off_t size)
+{
+	char path[400];
+
+	image_put(i, name, "", 0);
+	(void)snprintf(path, sizeof(path), "%s/%s", i->folder, name);
+	cr_assert_eq(truncate(path, size), 0);
+}
+
+static void image_special(const struct image *i, const char *dir)
+{
+	char path[400], other[420];
+
+	(void)snprintf(path, sizeof(path), "%s%s/fifo", i->folder, dir);
+	cr_assert_eq(mkfifo(path, 0600), 0);
+	(void)snprintf(path, sizeof(path), "%s%s/bek_backup", i->folder, dir);
+	(void)snprintf(other, sizeof(other), "%s/etc/another-name", i->folder);
+	cr_assert_eq(link(path, other), 0);
+}
+
+Test(state, reads_all_shapes_from_ext4)
+{
+	static const char archive[] = "var/lib/azure_disk_encryption_config/azure_crypt_config.ini_2021-03-04 05:06:07.123456";
+	struct image i;
+	struct fix f;
+	void *luks = luks1_bytes();
+	char key[176];
+
+	image_new(&i);
+	image_mkdir(&i, "etc");
+	image_mkdir(&i, "var");
+	image_mkdir(&i, "var/lib");
+	image_mkdir(&i, "var/lib/azure_disk_encryption_config");
+	image_mkdir(&i, "var/lib/azure_disk_encryption_config/os_encryption_markers");
+	image_put(&i, "var/lib/azure_disk_encryption_config/os_encryption_markers/PrereqState", "", 0);
+	image_put(&i, "var/lib/azure_disk_encryption_config/azure_crypt_config.ini", "[c]\nvolumetype = All\n", 21);
+	image_put(&i, "var/lib/azure_disk_encryption_config/azure_crypt_params.ini", "", 0);
+	image_put(&i, archive, "x", 1);
+	image_put(&i, "var/lib/azure_disk_encryption_config/\x1b[2J\xff\n", "x", 1);
+	key172(key, 'A');
+	image_put(&i, "var/lib/azure_disk_encryption_config/bek_backup", key, 172);
+	image_put(&i, "var/lib/azure_disk_encryption_config/azureluksheader" UUID, luks, LUKS1_BYTES);
+	image_sparse(&i, "var/lib/azure_disk_encryption_config/azureluksheaderzero", 33554432);
+	image_sparse(&i, "var/lib/azure_disk_encryption_config/azure_crypt_request_queue.ini", 1 << 30);
+	image_link(&i, "var/lib/azure_disk_encryption_config/loop", "loop");
+	image_special(&i, "/var/lib/azure_disk_encryption_config");
+	image_make(&i, "-t ext4", "64M");
+	image_open(&i);
+
+	fix_init(&f);
+	tree_done(&f.vm.tree);
+	f.nodes[0] = &i.node;
+	i.node.fs = i.fs;
+	tree_mount(&f.vm.tree, "/", i.fs, &i.node, NULL, NULL);
+	read_state(&f);
+	cr_assert_eq(f.vm.state.have, HAVE_YES);
+	cr_assert_str_eq(ini_get(&f.vm.state.config.ini, "volumetype"), "All");
+	cr_assert(f.vm.state.params.have == HAVE_YES && f.vm.state.params.ini.empty);
+	cr_assert_eq(f.vm.state.queue.have, HAVE_UNKNOWN);
+	cr_assert_eq(entry(&f, strrchr(archive, '/') + 1)->kind, SK_ARCHIVE);
+	cr_assert_eq(entry(&f, "\x1b[2J\xff\n")->kind, SK_OTHER);
+	cr_assert(entry(&f, "azureluksheader" UUID)->header);
+	cr_assert(entry(&f, "azureluksheaderzero")->zero_filled);
+	cr_assert(entry(&f, "bek_backup")->key && entry(&f, "bek_backup")->nlink == 2);
+	cr_assert(entry(&f, "fifo")->unreadable && entry(&f, "loop")->unreadable);
+	cr_assert(state_has_marker(&f.vm.state, "PrereqState"));
+	fix_done(&f);
+	i.node.fs = NULL;
+	image_done(&i);
+	free(luks);
 }
