@@ -150,6 +150,8 @@ int ext_reopen(struct ext_fs *x, struct err *e)
 		return err_set(e, -EBADMSG, "no ext superblock");
 	if (skip_reading(&info))
 		return err_set(e, -EOPNOTSUPP, "%s", skip_reading(&info));
+	if (info.unusable)
+		return err_set(e, -EBADMSG, "%s", info.damage.msg);
 	x->info = info;
 	x->fs.stale = info.incompat & EXT_INCOMPAT_RECOVER;
 	x->fs.last_write = info.last_write;

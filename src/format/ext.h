@@ -54,6 +54,7 @@ struct ext_info {
 	bool csum_bad;                  /* metadata_csum is on and the superblock's does not match */
 	bool truncated;                 /* the device is shorter than the file system */
 	bool from_backup;               /* the primary is damaged; this is a copy */
+	bool unusable;                  /* the primary is damaged, no copy was found: sizes and counts mean nothing, groups is 0 */
 	struct err damage;              /* what is wrong with the primary; empty: nothing */
 };
 

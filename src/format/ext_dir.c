@@ -122,6 +122,24 @@ static uint32_t seed(const struct ext_fs *x, const struct ext_inode *i)
 	return ext2fs_crc32c_le(x->lib->csum_seed, no, sizeof(no));
 }
 
+/* Does the chain of entries end in a checksum? In a node of the hash tree such a tail may be left over from before. */
+static bool has_tail(const uint8_t *p, size_t bs)
+{
+	struct dirent_disk h;
+	size_t off = 0;
+
+	while (off < bs - TAIL_SIZE) {
+		memcpy(&h, p + off, sizeof(h));
+		if (le16_get(h.rec_len) < sizeof(h) || le16_get(h.rec_len) % 4)
+			return false;
+		off += le16_get(h.rec_len);
+	}
+	if (off != bs - TAIL_SIZE)
+		return false;
+	memcpy(&h, p + off, sizeof(h));
+	return !le32_get(h.ino) && le16_get(h.rec_len) == TAIL_SIZE && !h.name_len && h.type == TAIL_TYPE;
+}
+
 /* A node of the hash tree: where its limit and count stand; 0: not a node. */
 static size_t dx_limit_at(const uint8_t *p, size_t bs)
 {
@@ -143,15 +161,13 @@ static bool block_csum_ok(const struct ext_fs *x, const struct ext_inode *i, con
 {
 	size_t bs = x->info.block_size, at, tail;
 	static const uint8_t zero[4];
-	struct dirent_disk t;
 	uint32_t crc;
 	le16 limit, count;
 	le32 stored;
 
 	if (!(x->info.ro_compat & EXT_RO_METADATA_CSUM))
 		return true;
-	memcpy(&t, p + bs - TAIL_SIZE, sizeof(t));
-	if (!le32_get(t.ino) && le16_get(t.rec_len) == TAIL_SIZE && !t.name_len && t.type == TAIL_TYPE) {
+	if (has_tail(p, bs)) {
 		memcpy(&stored, p + bs - 4, sizeof(stored));
 		return ext2fs_crc32c_le(seed(x, i), p, bs - TAIL_SIZE) == le32_get(stored);
 	}

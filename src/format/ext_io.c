@@ -134,6 +134,15 @@ int ext_lib_err(struct ext_fs *x, errcode_t rc, struct err *e, const char *what)
 	return err_set(e, code, "%s: %s", what, error_message(rc));
 }
 
+/* libext2fs tells of some damage by com_err, on stderr; codes tell us enough. */
+static void stay_quiet(const char *who, long code, const char *fmt, va_list ap)
+{
+	(void)who;
+	(void)code;
+	(void)fmt;
+	(void)ap;
+}
+
 int ext_lib_open(struct ext_fs *x, struct err *e)
 {
 	static bool told;
@@ -141,8 +150,10 @@ int ext_lib_open(struct ext_fs *x, struct err *e)
 	uint64_t super = x->info.from_backup ? x->info.off / x->info.block_size : 0;
 	errcode_t rc;
 
-	if (!told)
+	if (!told) {
 		initialize_ext2_error_table();
+		(void)set_com_err_hook(stay_quiet);
+	}
 	told = true;
 	if (!x->fs.write_refused)
 		flags |= EXT2_FLAG_RW;

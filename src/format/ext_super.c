@@ -213,7 +213,7 @@ static void note_damage(struct ext_info *x, uint64_t size)
 		err_set(&x->damage, 0, "the superblock counts %" PRIu64 " free blocks of %" PRIu64, x->free_blocks, x->blocks);
 }
 
-/* magic: whether it must be there. */
+/* magic: whether it must be there. *ret is filled as far as it goes on -EBADMSG too. */
 static int read_super(struct blk *blk, uint64_t off, bool magic, struct ext_info *ret, struct err *e)
 {
 	struct ext_super_disk d;
@@ -233,11 +233,11 @@ static int read_super(struct blk *blk, uint64_t off, bool magic, struct ext_info
 	if (x.ro_compat & EXT_RO_METADATA_CSUM)
 		x.csum_bad = crc32c(~(uint32_t)0, (const uint8_t *)&d, offsetof(struct ext_super_disk, csum)) != le32_get(d.csum);
 	rc = check(&x, &d, e);
-	if (rc)
-		return rc;
-	note_damage(&x, blk->size);
-	*ret = x;
-	return 0;
+	if (!rc)
+		note_damage(&x, blk->size);
+	if (!rc || rc == -EBADMSG)
+		*ret = x;
+	return rc;
 }
 
 /* A copy that tells of itself what its place demands. like: its UUID must be this one; NULL: any. */
@@ -294,9 +294,30 @@ static void take_backup(struct ext_info *ret, const struct ext_info *copy, const
 	err_set(&ret->damage, 0, "the primary superblock is damaged (%s); its copy at byte %" PRIu64 " was used", why, copy->off);
 }
 
+/* Sixteen bits of magic are little; these fields are 32 bits each and hardly ever anything else. */
+static bool is_surely_ext(const struct ext_info *x)
+{
+	enum { MAX_REV = 1, MAX_OS = 4, KNOWN_STATES = 7 };
+
+	return x->rev <= MAX_REV && x->creator_os <= MAX_OS && !(x->state & ~KNOWN_STATES) && x->block_size;
+}
+
+static void take_unusable(struct ext_info *ret, const struct ext_info *primary, const char *why)
+{
+	*ret = *primary;
+	ret->unusable = true;
+	ret->groups = 0;
+	err_set(&ret->damage, 0, "the superblock is damaged and no copy of it was found (%s)", why);
+}
+
 int ext_read_super(struct blk *blk, uint64_t off, struct ext_info *ret, struct err *e)
 {
-	return read_super(blk, off, true, ret, e);
+	struct ext_info x;
+	int rc = read_super(blk, off, true, &x, e);
+
+	if (!rc)
+		*ret = x;
+	return rc;
 }
 
 int ext_find_super(struct blk *blk, struct ext_info *ret, struct err *e)
@@ -311,6 +332,10 @@ int ext_find_super(struct blk *blk, struct ext_info *ret, struct err *e)
 	}
 	if (rc == -EBADMSG && find_default_backup(blk, &copy)) {
 		take_backup(ret, &copy, why.msg);
+		return 1;
+	}
+	if (rc == -EBADMSG && is_surely_ext(&x)) {
+		take_unusable(ret, &x, why.msg);
 		return 1;
 	}
 	if (rc == -ENOENT && !read_super(blk, EXT_SUPER_OFF, false, &x, NULL) && !bytes_all_zero(x.uuid, sizeof(x.uuid)) &&

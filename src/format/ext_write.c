@@ -67,7 +67,7 @@ static int64_t clock_now(void)
 {
 	uint64_t t;
 
-	if (getenv("SOURCE_DATE_EPOCH") && str_to_u64(getenv("SOURCE_DATE_EPOCH"), &t) && t <= INT64_MAX)
+	if (str_to_u64(getenv("SOURCE_DATE_EPOCH"), &t) && t <= INT64_MAX)
 		return (int64_t)t;
 	return time(NULL);
 }
@@ -296,8 +296,10 @@ static int overwrite(struct ext_fs *x, struct place *p, const uint8_t *buf, size
 	return 0;
 }
 
+/* Block by block: ext2fs_file_write copies all of its input into a buffer of three blocks where the file's data is inline. */
 static int write_content(struct ext_fs *x, uint32_t ino, const uint8_t *buf, size_t len, struct err *e)
 {
+	uint32_t bs = x->info.block_size;
 	ext2_file_t file = NULL;
 	unsigned n = 0;
 	errcode_t code = ext2fs_file_open(x->lib, ino, EXT2_FILE_WRITE, &file), closed;
@@ -305,7 +307,7 @@ static int write_content(struct ext_fs *x, uint32_t ino, const uint8_t *buf, siz
 	if (code)
 		return ext_lib_err(x, code, e, "opening it for writing");
 	for (size_t off = 0; off < len && !code; off += n) {
-		code = ext2fs_file_write(file, buf + off, (unsigned)(len - off), &n);
+		code = ext2fs_file_write(file, buf + off, len - off < bs ? (unsigned)(len - off) : bs, &n);
 		if (!code && !n)
 			code = EXT2_ET_SHORT_WRITE;
 	}
