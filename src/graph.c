@@ -14,7 +14,7 @@
 #include "vm/keys.h"
 
 enum {
-	MAX_NODES = 4096,       /* partitions, volumes and LVs of all disks: more is no rescue case but an attack */
+	MAX_NODES = 65536,      /* partitions, volumes and LVs of all disks: more is no rescue case but an attack */
 	MAX_DEPTH = 16,         /* of containers in containers */
 	MAX_PASSES = 64,
 };
@@ -138,25 +138,38 @@ static unsigned depth_of(const struct node *n)
 	return deepest;
 }
 
-/* Which format is it? What cannot be read is damaged, and says so; the others go on. */
+/* The kernel reads partition tables of whole disks only; a stale one inside a partition would hide what is there now. */
+static bool may_be(const struct format *f, const struct node *n)
+{
+	bool table = f == &format_vhd || f == &format_gpt || f == &format_mbr;
+
+	return !table || n->kind == KIND_DISK;
+}
+
+/* Which format is it? What cannot be read is damaged, and says so; an unreadable byte of one format's does not hide the others. */
 static void recognise(struct node *n)
 {
-	for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++) {
-		int r = formats[i]->parse(n->blk, &n->meta, &n->why);
+	struct err failed = { "" };
 
-		if (r < 0) {
-			n->state = NODE_DAMAGED;
-			return;
-		}
-		if (!r)
+	n->state = NODE_OPEN;   /* nothing recognised: its bytes can be read all the same */
+	for (size_t i = 0; i < sizeof(formats) / sizeof(*formats); i++) {
+		struct err e = { "" };
+		int r = may_be(formats[i], n) ? formats[i]->parse(n->blk, &n->meta, &e) : 0;
+
+		if (r < 0 && !*failed.msg)
+			failed = e;
+		if (r <= 0)
 			continue;
+		n->why = e;
 		n->format = formats[i];
-		n->state = NODE_OPEN;
 		if (n->format->describe && n->format->describe(n, &n->why) < 0)
 			n->state = NODE_DAMAGED;
 		return;
 	}
-	n->state = NODE_OPEN;   /* nothing recognised: its bytes can be read all the same */
+	if (*failed.msg) {
+		n->why = failed;
+		n->state = NODE_DAMAGED;
+	}
 }
 
 /* Offer one node; 1 when something changed. */

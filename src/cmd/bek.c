@@ -54,7 +54,7 @@ static void say_opens(const struct rescue *r, const struct key *k, struct str *s
 		str_addf(s, ", used %s", k->variant);
 }
 
-void text_keys(const struct rescue *r, FILE *f)
+static void text_keys(const struct rescue *r, FILE *f)
 {
 	for (size_t i = 0; i < r->graph.nkeys; i++) {
 		const struct key *k = r->graph.keys[i];

@@ -54,7 +54,7 @@ struct sim {
 
 static uint64_t crash_seed = 0x9e3779b97f4a7c15ull;
 
-static uint64_t crash_random(uint64_t below)
+static inline uint64_t crash_random(uint64_t below)
 {
 	crash_seed ^= crash_seed << 13;
 	crash_seed ^= crash_seed >> 7;
@@ -62,7 +62,7 @@ static uint64_t crash_random(uint64_t below)
 	return (crash_seed * 0x2545f4914f6cdd1dull >> 11) % below;
 }
 
-static void *crash_alloc(size_t n)
+static inline void *crash_alloc(size_t n)
 {
 	void *p = calloc(1, n ? n : 1);
 
@@ -73,7 +73,7 @@ static void *crash_alloc(size_t n)
 
 /* ---- the bytes ---- */
 
-static bool world_write(struct world *w, const struct crash_set *set, size_t log_cap, int file, uint64_t off, const uint8_t *data, size_t len)
+static inline bool world_write(struct world *w, const struct crash_set *set, size_t log_cap, int file, uint64_t off, const uint8_t *data, size_t len)
 {
 	size_t i, done = 0;
 	struct undo_overlap o;
@@ -93,7 +93,7 @@ static bool world_write(struct world *w, const struct crash_set *set, size_t log
 	return done == len;
 }
 
-static int sim_pread(struct wio *io, int file, void *buf, size_t len, uint64_t off)
+static inline int sim_pread(struct wio *io, int file, void *buf, size_t len, uint64_t off)
 {
 	struct sim *s = (struct sim *)io;
 	uint8_t *p = buf;
@@ -118,7 +118,7 @@ static int sim_pread(struct wio *io, int file, void *buf, size_t len, uint64_t o
 }
 
 /* Counts the operation. 1: go on, 0: pretend, -errno. */
-static int sim_op(struct sim *s, bool is_write)
+static inline int sim_op(struct sim *s, bool is_write)
 {
 	unsigned op = s->ops++;
 
@@ -131,7 +131,7 @@ static int sim_op(struct sim *s, bool is_write)
 	return op == s->lie_at && is_write ? 0 : 1;
 }
 
-static void sim_pend(struct sim *s, int file, uint64_t off, const void *data, size_t len)
+static inline void sim_pend(struct sim *s, int file, uint64_t off, const void *data, size_t len)
 {
 	struct pending *p = &s->pending[s->npending++];
 
@@ -144,7 +144,7 @@ static void sim_pend(struct sim *s, int file, uint64_t off, const void *data, si
 	}
 }
 
-static int sim_pwrite(struct wio *io, int file, const void *buf, size_t len, uint64_t off)
+static inline int sim_pwrite(struct wio *io, int file, const void *buf, size_t len, uint64_t off)
 {
 	struct sim *s = (struct sim *)io;
 	int r = sim_op(s, true);
@@ -160,7 +160,7 @@ static int sim_pwrite(struct wio *io, int file, const void *buf, size_t len, uin
 	return r < 0 ? r : 0;
 }
 
-static int sim_reserve(struct wio *io, uint64_t len)
+static inline int sim_reserve(struct wio *io, uint64_t len)
 {
 	struct sim *s = (struct sim *)io;
 	int r = sim_op(s, false);
@@ -174,7 +174,7 @@ static int sim_reserve(struct wio *io, uint64_t len)
 	return 0;
 }
 
-static void world_apply(struct world *w, const struct sim *s, const struct pending *p, uint64_t from, uint64_t to)
+static inline void world_apply(struct world *w, const struct sim *s, const struct pending *p, uint64_t from, uint64_t to)
 {
 	if (!p->data)
 		w->log_len = p->len > w->log_len ? p->len : w->log_len;
@@ -182,7 +182,7 @@ static void world_apply(struct world *w, const struct sim *s, const struct pendi
 		world_write(w, s->set, s->log_cap, p->file, p->off + from, p->data + from, (size_t)(to - from));
 }
 
-static int sim_sync(struct wio *io, int file)
+static inline int sim_sync(struct wio *io, int file)
 {
 	struct sim *s = (struct sim *)io;
 	int r = sim_op(s, false);
@@ -204,7 +204,7 @@ static int sim_sync(struct wio *io, int file)
 	return 0;
 }
 
-static int sim_sync_dir(struct wio *io)
+static inline int sim_sync_dir(struct wio *io)
 {
 	struct sim *s = (struct sim *)io;
 	int r = sim_op(s, false);
@@ -213,7 +213,7 @@ static int sim_sync_dir(struct wio *io)
 	return r < 0 ? r : 0;
 }
 
-static uint64_t sim_size(struct wio *io, int file)
+static inline uint64_t sim_size(struct wio *io, int file)
 {
 	struct sim *s = (struct sim *)io;
 
@@ -222,23 +222,24 @@ static uint64_t sim_size(struct wio *io, int file)
 
 /* ---- worlds and sims ---- */
 
-static struct world world_copy(const struct crash_set *set, size_t log_cap, const struct world *w)
+static inline struct world world_copy(const struct crash_set *set, size_t log_cap, const struct world *w)
 {
 	struct world c = { .disks = crash_alloc(set->bytes), .log = crash_alloc(log_cap), .log_len = w->log_len };
 
 	memcpy(c.disks, w->disks, set->bytes);
-	memcpy(c.log, w->log, w->log_len);
+	if (w->log_len)
+		memcpy(c.log, w->log, w->log_len);
 	return c;
 }
 
-static void world_done(struct world *w)
+static inline void world_done(struct world *w)
 {
 	free(w->disks);
 	free(w->log);
 }
 
 /* The disks as they were before, or as they shall be after; no undo file. */
-static struct world world_start(const struct crash_set *set, size_t log_cap, bool after)
+static inline struct world world_start(const struct crash_set *set, size_t log_cap, bool after)
 {
 	struct world w = { .disks = crash_alloc(set->bytes), .log = crash_alloc(log_cap) };
 
@@ -247,12 +248,12 @@ static struct world world_start(const struct crash_set *set, size_t log_cap, boo
 	return w;
 }
 
-static size_t crash_log_cap(const struct crash_set *set)
+static inline size_t crash_log_cap(const struct crash_set *set)
 {
 	return (size_t)undo_file_len(undo_body_len(&set->cs));
 }
 
-static struct sim *sim_new(const struct crash_set *set, const struct world *from)
+static inline struct sim *sim_new(const struct crash_set *set, const struct world *from)
 {
 	struct sim *s = crash_alloc(sizeof(*s));
 
@@ -267,7 +268,7 @@ static struct sim *sim_new(const struct crash_set *set, const struct world *from
 	return s;
 }
 
-static void sim_free(struct sim *s)
+static inline void sim_free(struct sim *s)
 {
 	for (size_t i = 0; i < s->npending; i++)
 		free(s->pending[i].data);
@@ -277,7 +278,7 @@ static void sim_free(struct sim *s)
 }
 
 /* -1 neither, 0 before, 1 after */
-static int world_is(const struct crash_set *set, const struct world *w)
+static inline int world_is(const struct crash_set *set, const struct world *w)
 {
 	bool before = true, after = true;
 
@@ -291,7 +292,7 @@ static int world_is(const struct crash_set *set, const struct world *w)
 /* ---- the cut ---- */
 
 /* Some sectors of one write: a piece from the front, from the back, or here and there. */
-static void apply_torn(struct world *w, const struct sim *s, const struct pending *p)
+static inline void apply_torn(struct world *w, const struct sim *s, const struct pending *p)
 {
 	uint64_t sectors = (p->len + UNDO_SECTOR - 1) / UNDO_SECTOR, cut = crash_random(sectors + 1);
 	uint64_t how = crash_random(3);
@@ -306,7 +307,7 @@ static void apply_torn(struct world *w, const struct sim *s, const struct pendin
 
 /* What is left after a cut: variant 0 none of what was not synced, 1 all of it, 2 all of the disks' and none of the undo file's, 3 the other way
  * round, 4 and up: any part, torn, in any order. */
-static struct world sim_cut(const struct sim *s, unsigned variant)
+static inline struct world sim_cut(const struct sim *s, unsigned variant)
 {
 	struct world w = world_copy(s->set, s->log_cap, &s->durable);
 	size_t *order = crash_alloc(s->npending * sizeof(*order));
@@ -338,7 +339,7 @@ static struct world sim_cut(const struct sim *s, unsigned variant)
 enum crash_way { CRASH_UNDO, CRASH_RESUME };
 
 /* Goes one of the two ways; cut_at UINT_MAX: to its end. Answers what is left, and whether all went as it must. */
-static struct world crash_recover(const struct crash_set *set, const struct world *from, enum crash_way way, unsigned cut_at, bool *ok)
+static inline struct world crash_recover(const struct crash_set *set, const struct world *from, enum crash_way way, unsigned cut_at, bool *ok)
 {
 	struct sim *s = sim_new(set, from);
 	struct world left;
@@ -349,12 +350,15 @@ static struct world crash_recover(const struct crash_set *set, const struct worl
 	left = sim_cut(s, cut_at == UINT32_MAX ? 0 : (unsigned)crash_random(8));
 	if (s->stray || (r == 0 && world_is(set, &left) != (way == CRASH_UNDO ? 0 : 1)))
 		*ok = false;
+	/* to its end it must come, unless there is nothing to do, or nothing was ever written */
+	if (cut_at == UINT32_MAX && r < 0 && r != -EALREADY && !((r == -ENODATA || r == -EBADMSG) && world_is(set, &left) == 0))
+		*ok = false;
 	sim_free(s);
 	return left;
 }
 
 /* One state: recover, perhaps with a second cut; then all disks must be one or the other. */
-static bool crash_judge(const struct crash_set *set, const struct world *cut, enum crash_way way, bool twice)
+static inline bool crash_judge(const struct crash_set *set, const struct world *cut, enum crash_way way, bool twice)
 {
 	struct world a, b;
 	bool ok = true;
@@ -368,9 +372,9 @@ static bool crash_judge(const struct crash_set *set, const struct world *cut, en
 		a = b;
 	}
 	is = world_is(set, &a);
-	/* whatever was left, an undo now must not be a loss either */
+	/* whatever was left, an undo now brings the bytes of before */
 	b = crash_recover(set, &a, CRASH_UNDO, UINT32_MAX, &ok);
-	ok = ok && is >= 0 && world_is(set, &b) >= 0;
+	ok = ok && is >= 0 && world_is(set, &b) == 0;
 	world_done(&a);
 	world_done(&b);
 	return ok;
@@ -379,7 +383,7 @@ static bool crash_judge(const struct crash_set *set, const struct world *cut, en
 struct crash_count { unsigned points, states, lost; };
 
 /* Cuts after every operation of the commit, in at least `states` states. */
-static struct crash_count crash_enumerate(const struct crash_set *set, unsigned states, bool break_order)
+static inline struct crash_count crash_enumerate(const struct crash_set *set, unsigned states, bool break_order)
 {
 	struct world start = world_start(set, crash_log_cap(set), false);
 	struct crash_count c = { .points = 0 };
@@ -412,7 +416,7 @@ static struct crash_count crash_enumerate(const struct crash_set *set, unsigned 
 
 /* ---- sets ---- */
 
-static void crash_set_change(struct crash_set *set, unsigned disk, uint64_t off, size_t len)
+static inline void crash_set_change(struct crash_set *set, unsigned disk, uint64_t off, size_t len)
 {
 	struct change_set *cs = &set->cs;
 	struct change *v = realloc(cs->v, (cs->n + 1) * sizeof(*v));
@@ -425,14 +429,14 @@ static void crash_set_change(struct crash_set *set, unsigned disk, uint64_t off,
 	memcpy(v[cs->n - 1].new_, set->after[disk] + off, len);
 }
 
-static void crash_set_watch(struct crash_set *set, size_t i, unsigned disk, uint64_t off, size_t len)
+static inline void crash_set_watch(struct crash_set *set, size_t i, unsigned disk, uint64_t off, size_t len)
 {
 	set->cs.watches[i] = (struct watch){ .disk = disk, .off = off, .len = len, .bytes = crash_alloc(len) };
 	memcpy(set->cs.watches[i].bytes, set->after[disk] + off, len);
 }
 
 /* Runs of sectors that differ. */
-static void crash_set_diff(struct crash_set *set, unsigned disk)
+static inline void crash_set_diff(struct crash_set *set, unsigned disk)
 {
 	uint64_t size = set->size[disk], from = 0, n;
 	bool in = false;
@@ -451,7 +455,7 @@ static void crash_set_diff(struct crash_set *set, unsigned disk)
 }
 
 /* Fills set->cs and the rest from the images; false where a pair does not differ. Each disk's first and last 4 KiB are watched. */
-static bool crash_set_build(struct crash_set *set)
+static inline bool crash_set_build(struct crash_set *set)
 {
 	struct change_set *cs = &set->cs;
 	struct world none = { .log = NULL };
@@ -486,7 +490,7 @@ static bool crash_set_build(struct crash_set *set)
 	return true;
 }
 
-static void crash_set_done(struct crash_set *set)
+static inline void crash_set_done(struct crash_set *set)
 {
 	change_set_done(&set->cs);
 	free(set->pos);
@@ -517,7 +521,7 @@ static const struct crash_recipe crash_recipes[] = {
 };
 enum { CRASH_BUILTIN = sizeof(crash_recipes) / sizeof(*crash_recipes) };
 
-static void crash_builtin(unsigned which, struct crash_set *set)
+static inline void crash_builtin(unsigned which, struct crash_set *set)
 {
 	const struct crash_recipe *r = &crash_recipes[which];
 
@@ -540,7 +544,7 @@ static void crash_builtin(unsigned which, struct crash_set *set)
 		abort();
 }
 
-static void crash_builtin_done(struct crash_set *set)
+static inline void crash_builtin_done(struct crash_set *set)
 {
 	for (size_t i = 0; i < set->ndisks; i++) {
 		free((void *)set->before[i]);
