@@ -363,7 +363,7 @@ int undo_write_set(struct wio *io, const struct change_set *cs, struct undo_file
 int undo_write_slot(struct wio *io, const struct undo_file *f, enum undo_slot slot, struct err *e)
 {
 	static const char *const names[SLOT_COUNT] = { "armed", "done", "undo begun", "undone" };
-	struct undo_state_disk s = { .kind = put32((uint32_t)slot + 1) };
+	struct undo_state_disk s = { .kind = put32((uint32_t)slot + 1) }, back;
 	int r;
 
 	memcpy(s.magic, UNDO_STATE_MAGIC, sizeof(s.magic));
@@ -373,6 +373,10 @@ int undo_write_slot(struct wio *io, const struct undo_file *f, enum undo_slot sl
 	r = io->pwrite(io, WIO_LOG, &s, sizeof(s), undo_slot_off(f->body_len, slot));
 	if (r == 0)
 		r = io->sync(io, WIO_LOG);
+	if (r == 0)
+		r = io->pread(io, WIO_LOG, &back, sizeof(back), undo_slot_off(f->body_len, slot));
+	if (r == 0 && memcmp(&s, &back, sizeof(s)))
+		r = -EIO;
 	if (r < 0)
 		return err_set(e, r, "undo file: cannot be marked '%s': %s", names[slot], strerror(-r));
 	return 0;

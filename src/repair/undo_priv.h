@@ -47,7 +47,7 @@ uint64_t undo_file_len(uint64_t body_len);
 int undo_write_set(struct wio *, const struct change_set *, struct undo_file *f, struct err *e);
 /* The body once more from the file: its digest must be the one that f's header has. */
 int undo_verify_body(struct wio *, const struct undo_file *f, struct err *e);
-/* One state record, and its sync. */
+/* One state record, its sync, and a look whether it is there. */
 int undo_write_slot(struct wio *, const struct undo_file *, enum undo_slot, struct err *e);
 /* Read and verify. with_bytes false: the bytes of changes and watches are verified, not kept. */
 int undo_load(struct wio *, bool with_bytes, struct undo_file *ret, struct err *e);
