@@ -368,7 +368,7 @@ static void look_in_text(struct vm *vm, const struct text_file *t, const char *n
 			arg = take_ptr(&after);
 		}
 		if (arg) {
-			patched_line(vm, t->path, line, arg);
+			patched_line(vm, t->path ? t->path : "?", line, arg);
 			return;
 		}
 	}

@@ -95,13 +95,15 @@ static struct json_object *first(struct json_object *o)
 		       : NULL;
 }
 
-/* A member as text; NULL where it is absent or null (or there is no memory). */
-static char *member_text(struct json_object *o, const char *name)
+/* A member as text; NULL where it is absent or null, or where there is no memory, which sets *oom. */
+static char *member_text(struct json_object *o, const char *name, bool *oom)
 {
 	struct json_object *v = member(o, name);
 	const char *s = v ? json_object_get_string(v) : NULL;
+	char *copy = s ? str_printf("%s", s) : NULL;
 
-	return s ? str_printf("%s", s) : NULL;
+	*oom |= v && !copy;
+	return copy;
 }
 
 static void settings_done(struct settings *s)
@@ -122,21 +124,24 @@ static void settings_done(struct settings *s)
 	free(s->migrate_flag);
 }
 
-static void take_public(struct settings *s, struct json_object *o)
+static int take_public(struct settings *s, struct json_object *o, struct err *e)
 {
-	s->operation = member_text(o, "EncryptionOperation");
-	s->volume_type = member_text(o, "VolumeType");
-	s->kv_url = member_text(o, "KeyVaultURL");
-	s->kv_id = member_text(o, "KeyVaultResourceId");
-	s->kek_url = member_text(o, "KeyEncryptionKeyURL");
-	s->kek_kv_id = member_text(o, "KekVaultResourceId");
-	s->kek_alg = member_text(o, "KeyEncryptionAlgorithm");
-	s->sequence_version = member_text(o, "SequenceVersion");
-	s->format_query = member_text(o, "DiskFormatQuery");
-	s->aad_client_id = member_text(o, "AADClientID");
-	s->aad_thumbprint = member_text(o, "AADClientCertThumbprint");
-	s->keystore_type = member_text(o, "KeyStoreType");
-	s->migrate_flag = member_text(o, "MigrateFlag");
+	bool oom = false;
+
+	s->operation = member_text(o, "EncryptionOperation", &oom);
+	s->volume_type = member_text(o, "VolumeType", &oom);
+	s->kv_url = member_text(o, "KeyVaultURL", &oom);
+	s->kv_id = member_text(o, "KeyVaultResourceId", &oom);
+	s->kek_url = member_text(o, "KeyEncryptionKeyURL", &oom);
+	s->kek_kv_id = member_text(o, "KekVaultResourceId", &oom);
+	s->kek_alg = member_text(o, "KeyEncryptionAlgorithm", &oom);
+	s->sequence_version = member_text(o, "SequenceVersion", &oom);
+	s->format_query = member_text(o, "DiskFormatQuery", &oom);
+	s->aad_client_id = member_text(o, "AADClientID", &oom);
+	s->aad_thumbprint = member_text(o, "AADClientCertThumbprint", &oom);
+	s->keystore_type = member_text(o, "KeyStoreType", &oom);
+	s->migrate_flag = member_text(o, "MigrateFlag", &oom);
+	return oom ? err_oom(e) : 0;
 }
 
 static int settings_parse(struct settings *s, const char *text, size_t len, struct err *e)
@@ -163,8 +168,7 @@ static int settings_parse(struct settings *s, const char *text, size_t len, stru
 	}
 	if (public && !json_object_is_type(public, json_type_object))
 		return err_set(e, -EBADMSG, "publicSettings is neither an object nor a string of JSON");
-	take_public(s, public);
-	return 0;
+	return take_public(s, public, e);
 }
 
 static void settings_unreadable(struct settings *s, const char *why)
@@ -304,9 +308,10 @@ static int read_config(struct vm *vm, struct extension *x, struct err *e)
 	find_newest(x);
 
 	text_read(vm, state, &t);
-	if (t.have == HAVE_YES)
-		x->handler_state = str_ndup(t.text, strcspn(t.text, " \t\r\n"));
-	return 0;
+	if (t.have != HAVE_YES)
+		return 0;
+	x->handler_state = str_ndup(t.text, strcspn(t.text, " \t\r\n"));
+	return x->handler_state ? 0 : err_oom(e);
 }
 
 /* The number that was run last. An empty file is "none", as the extension takes it. */
@@ -345,25 +350,27 @@ static int64_t parse_time(const char *s)
 	return end && (*end == 'Z' || !*end) ? (int64_t)timegm(&tm) : 0;
 }
 
-static void take_status(struct extension *x, struct json_object *o, int64_t mtime)
+static int take_status(struct extension *x, struct json_object *o, int64_t mtime, struct err *e)
 {
 	struct json_object *status = member(o, "status"), *sub;
-	cleanup_free char *stamp = member_text(o, "timestampUTC");
+	bool oom = false;
+	cleanup_free char *stamp = member_text(o, "timestampUTC", &oom);
 	cleanup_free char *volumes = NULL;
 	cleanup_json struct json_object *inner = NULL;
 
-	x->last_status = member_text(status, "status");
-	x->last_message = member_text(member(status, "formattedMessage"), "message");
+	x->last_status = member_text(status, "status", &oom);
+	x->last_message = member_text(member(status, "formattedMessage"), "message", &oom);
 	x->last_status_time = parse_time(stamp);
 	if (!x->last_status_time)
 		x->last_status_time = mtime;
 
 	sub = first(member(status, "substatus"));
-	volumes = member_text(member(sub, "formattedMessage"), "message");
+	volumes = member_text(member(sub, "formattedMessage"), "message", &oom);
 	if (volumes && json_parse(volumes, strlen(volumes), &inner, NULL) == 0) {
-		x->status_os = member_text(inner, "os");
-		x->status_data = member_text(inner, "data");
+		x->status_os = member_text(inner, "os", &oom);
+		x->status_data = member_text(inner, "data", &oom);
 	}
+	return oom ? err_oom(e) : 0;
 }
 
 /* The agent reports the status file of the highest number. */
@@ -400,8 +407,7 @@ static int read_status(struct vm *vm, struct extension *x, struct err *e)
 	err = json_parse(t.text, t.len, &o, &why);
 	if (err < 0)
 		return vm_gap(vm, NULL, path, "%s", why.msg) || err == -ENOMEM ? err_oom(e) : 0;
-	take_status(x, json_object_is_type(o, json_type_array) ? first(o) : o, t.mtime);
-	return 0;
+	return take_status(x, json_object_is_type(o, json_type_array) ? first(o) : o, t.mtime, e);
 }
 
 /* The version in a handler directory's name; NULL: not one of the extension's. */

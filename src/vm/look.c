@@ -21,6 +21,8 @@ int vm_gap(struct vm *vm, const struct node *node, const char *path, const char 
 	struct gap *gap;
 	va_list ap;
 
+	if (vm->ngaps >= MAX_GAPS)
+		return 0;
 	va_start(ap, fmt);
 	str_addv(&s, fmt, ap);
 	va_end(ap);
@@ -32,8 +34,6 @@ int vm_gap(struct vm *vm, const struct node *node, const char *path, const char 
 		if (vm->gaps[i].node == node && str_eq(vm->gaps[i].path, copy) &&
 		    str_eq(vm->gaps[i].why, why))
 			return 0;
-	if (vm->ngaps >= MAX_GAPS)
-		return 0;
 
 	gap = vec_push(&vm->gaps, &vm->ngaps);
 	if (!gap)
