@@ -842,3 +842,28 @@ Test(rows, no_state_is_never_said_without_the_os_disk)
 	b.vm.state.have = HAVE_YES;
 	says(&b, "residue", TRI_UNKNOWN);
 }
+
+Test(rows, stale_does_not_hold_beside_a_half_copied_disk_or_a_header_file)
+{
+	b_config(&b, CONFIG_ALL);
+	b_file(&b, "notes", SK_OTHER, 1)->is_luks = true;
+	says(&b, "stale-state", TRI_NO);
+	b.vm.state.n--;
+	b_ongoing(&b, "EncryptingData");
+	says(&b, "stale-state", TRI_NO);
+	again();
+	b_config(&b, CONFIG_ALL);
+	B_INI(&b, ongoing, "azure_crypt_ongoing_item.ini", SK_ONGOING, "");
+	says(&b, "stale-state", TRI_UNKNOWN);
+}
+
+Test(rows, past_an_unreplayed_journal_what_is_seen_counts_and_what_is_not_seen_is_unknown)
+{
+	b_encrypted_os(&b);
+	b_config(&b, CONFIG_ALL);
+	b.fs.stale = true;
+	says(&b, "consistent", TRI_UNKNOWN);
+	says(&b, "decryption-stuck", TRI_UNKNOWN);
+	b_ongoing(&b, "EncryptingData");
+	says(&b, "inplace-copy-interrupted", TRI_YES);
+}
