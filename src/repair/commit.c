@@ -318,12 +318,28 @@ static int run_commit(const struct change_set *cs, const struct write_fds *w, co
 	return 0;
 }
 
+/* The exclusive open tells of a block device; of an image only the loop devices do. */
+static int refuse_held(const struct change_set *cs, const struct commit_disk *disks, const struct write_fds *w, struct err *e)
+{
+	cleanup_free struct host_disk *v = calloc(w->n, sizeof(*v));
+	struct stat st;
+
+	if (!v)
+		return err_oom(e);
+	for (size_t i = 0; i < w->n; i++)
+		v[i] = (struct host_disk){ .path = (char *)disks[i].path, .name = cs->disks[i].name, .fd = w->v[i],
+					   .is_blk = fstat(w->v[i], &st) == 0 && S_ISBLK(st.st_mode) };
+	return runs_refuse_held(v, w->n, e);
+}
+
 static int commit_view(const struct change_set *cs, const struct commit_disk *disks, const char *undo_file, struct commit_result *ret, struct err *e)
 {
 	struct undo_place place = { .dir = -1 };
 	struct write_fds w = { .n = 0 };
 	int r = reopen_disks(disks, cs->ndisks, &w, e);
 
+	if (r == 0)
+		r = refuse_held(cs, disks, &w, e);
 	if (r == 0)
 		r = runs_refuse_armed(cs, w.v, e);
 	if (r == 0)

@@ -27,6 +27,8 @@ int undo_place_refuse(const struct undo_place *, int disk, const char *name, str
 
 /* -EBUSY where an armed run of the default folder covers one of these disks (parallel to the set's). */
 int runs_refuse_armed(const struct change_set *, const int *disks, struct err *e);
+/* -EBUSY where this system holds one of them: a mount, a mapping, a loop device on an image. */
+int runs_refuse_held(const struct host_disk *, size_t n, struct err *e);
 /* The disks of a set among candidates and the paths that the set remembers; *ret is parallel to the set's disks, open for reading. None of them
  * is held here. */
 int runs_find_disks(const struct change_set *, const char *const *candidates, size_t n, struct host_disk **ret, struct err *e);

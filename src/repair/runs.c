@@ -271,7 +271,7 @@ static int find_one(const struct found *f, const struct change_set *cs, unsigned
 	return matches ? 0 : not_found(f, cs, disk, open_err, e);
 }
 
-static int refuse_held(const struct host_disk *v, size_t n, struct err *e)
+int runs_refuse_held(const struct host_disk *v, size_t n, struct err *e)
 {
 	struct host h = { 0 };
 	int r = host_holders("", v, n, &h, e);
@@ -308,7 +308,7 @@ static int pick(const struct found *f, const struct change_set *cs, const struct
 		if (r == 0)
 			r = keep_disk(&f->v[which], &v[(*n)++], e);
 	}
-	return r ? r : refuse_held(v, *n, e);
+	return r ? r : runs_refuse_held(v, *n, e);
 }
 
 int runs_find_disks(const struct change_set *cs, const char *const *candidates, size_t n, struct host_disk **ret, struct err *e)
