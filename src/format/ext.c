@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* ext2, ext3 and ext4 as a format and as files. Reading is our own (ext_super, ext_inode, ext_map, ext_dir, ext_xattr);
- * writing goes through libext2fs (ext_write) and is refused wherever the file system is not clean, has a journal to
- * replay, quotas that libext2fs would not keep, or features that are not known here. What is encrypted file by file
- * is listed, never read. */
+/* ext2, ext3 and ext4 as a format and as files. Reading is our own (ext_super, ext_inode, ext_map, ext_dir,
+ * ext_xattr); writing goes through libext2fs (ext_write) and is refused wherever the file system is not
+ * clean, has a journal to replay, quotas that libext2fs would not keep, or features that are not known here.
+ * What is encrypted file by file is listed, never read. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -45,7 +45,8 @@ static int ext_describe(struct node *node, struct err *e)
 	if (!bytes_all_zero(info->uuid, sizeof(info->uuid)))
 		bytes_uuid(info->uuid, node->uuid);
 	/* libblkid cuts white space at the end */
-	while (len && (info->label[len - 1] == ' ' || (info->label[len - 1] >= '\t' && info->label[len - 1] <= '\r')))
+	while (len && (info->label[len - 1] == ' ' ||
+		       (info->label[len - 1] >= '\t' && info->label[len - 1] <= '\r')))
 		len--;
 	free(node->label);
 	node->label = NULL;
@@ -102,7 +103,8 @@ static const char *refuse_features(const struct ext_info *info)
 		return "it was made by another operating system";
 	if (info->rev < 1)
 		return "it is of the oldest revision";
-	if (info->compat & ~EXT_COMPAT_KNOWN || info->incompat & ~EXT_INCOMPAT_KNOWN || info->ro_compat & ~EXT_RO_WRITABLE)
+	if (info->compat & ~EXT_COMPAT_KNOWN || info->incompat & ~EXT_INCOMPAT_KNOWN ||
+	    info->ro_compat & ~EXT_RO_WRITABLE)
 		return "it has features that are not known here";
 	return NULL;
 }
@@ -222,8 +224,17 @@ static int op_stat(struct fs *fs, const char *path, struct fs_stat *ret, struct 
 	if (rc)
 		return rc;
 	*ret = (struct fs_stat){
-		.type = type_of(i.mode), .mode = i.mode & 07777, .uid = i.uid, .gid = i.gid, .nlink = i.nlink, .size = i.size,
-		.ino = i.ino, .mtime = i.mtime, .ctime = i.ctime, .atime = i.atime, .mtime_nsec = i.mtime_nsec,
+		.type = type_of(i.mode),
+		.mode = i.mode & 07777,
+		.uid = i.uid,
+		.gid = i.gid,
+		.nlink = i.nlink,
+		.size = i.size,
+		.ino = i.ino,
+		.mtime = i.mtime,
+		.ctime = i.ctime,
+		.atime = i.atime,
+		.mtime_nsec = i.mtime_nsec,
 	};
 	if (mul_overflows(i.sectors, 512, &ret->blocks))
 		ret->blocks = UINT64_MAX;
@@ -232,7 +243,8 @@ static int op_stat(struct fs *fs, const char *path, struct fs_stat *ret, struct 
 	return 0;
 }
 
-static int op_list(struct fs *fs, const char *path, int (*fn)(void *arg, const char *name), void *arg, struct err *e)
+static int op_list(struct fs *fs, const char *path, int (*fn)(void *arg, const char *name), void *arg,
+		   struct err *e)
 {
 	struct ext_fs *x = ext_of(fs);
 	cleanup_ext_inode struct ext_inode i = { 0 };
@@ -261,7 +273,8 @@ static bool is_short_link(const struct ext_fs *x, const struct ext_inode *i)
 {
 	uint64_t acl_sectors = i->acl_block ? (uint64_t)x->info.block_size * x->info.cluster_blocks / 512 : 0;
 
-	return i->size < EXT_BLOCK_BYTES && !(i->flags & (FL_EXTENTS | FL_INLINE)) && i->sectors <= acl_sectors;
+	return i->size < EXT_BLOCK_BYTES && !(i->flags & (FL_EXTENTS | FL_INLINE)) &&
+	       i->sectors <= acl_sectors;
 }
 
 static int read_link(struct ext_fs *x, const struct ext_inode *i, char **ret, struct err *e)
@@ -303,7 +316,8 @@ static int op_readlink(struct fs *fs, const char *path, char **ret, struct err *
 	return rc ? ext_path_err(e, rc, path) : 0;
 }
 
-static int op_read(struct fs *fs, const char *path, void *buf, size_t len, uint64_t off, size_t *ret_n, struct err *e)
+static int op_read(struct fs *fs, const char *path, void *buf, size_t len, uint64_t off, size_t *ret_n,
+		   struct err *e)
 {
 	struct ext_fs *x = ext_of(fs);
 	cleanup_ext_inode struct ext_inode i = { 0 };
@@ -320,7 +334,9 @@ static int op_read(struct fs *fs, const char *path, void *buf, size_t len, uint6
 	return rc ? ext_path_err(e, rc, path) : 0;
 }
 
-static int op_xattrs(struct fs *fs, const char *path, int (*fn)(void *arg, const char *name, const void *v, size_t n), void *arg, struct err *e)
+static int op_xattrs(struct fs *fs, const char *path,
+		     int (*fn)(void *arg, const char *name, const void *v, size_t n), void *arg,
+		     struct err *e)
 {
 	struct ext_fs *x = ext_of(fs);
 	cleanup_ext_inode struct ext_inode i = { 0 };

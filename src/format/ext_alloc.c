@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Which blocks of an ext file system are allocated, for sampling. The group descriptors give the count of each group; only
- * the bitmaps of the groups that are picked from are read, so that a large disk costs no more than a small one. Blocks of
- * the layout itself (superblocks, descriptors, bitmaps, inode tables) are left out. */
+/* Which blocks of an ext file system are allocated, for sampling. The group descriptors give the count of
+ * each group; only the bitmaps of the groups that are picked from are read, so that a large disk costs no
+ * more than a small one. Blocks of the layout itself (superblocks, descriptors, bitmaps, inode tables) are
+ * left out. */
 #include <inttypes.h>
 #include <stdlib.h>
 #include "base/bytes.h"
@@ -49,7 +50,9 @@ static int add_run(struct alloc *a, uint64_t start, uint64_t len, struct err *e)
 	if (!len)
 		return 0;
 	if (!range_in(start, len, i->blocks))
-		return err_set(e, -EBADMSG, "group descriptors: something lies at block %" PRIu64 ", outside the file system", start);
+		return err_set(
+		    e, -EBADMSG,
+		    "group descriptors: something lies at block %" PRIu64 ", outside the file system", start);
 	r = vec_push(&a->meta, &a->nmeta);
 	if (!r)
 		return err_oom(e);
@@ -157,7 +160,9 @@ static int count(struct alloc *a, struct err *e)
 		uint64_t free_clusters = ext2fs_bg_free_blocks_count(a->x->lib, g), used, meta;
 
 		if (free_clusters > clusters)
-			return err_set(e, -EBADMSG, "group %" PRIu32 ": %" PRIu64 " free clusters of %" PRIu64, g, free_clusters, clusters);
+			return err_set(e, -EBADMSG,
+				       "group %" PRIu32 ": %" PRIu64 " free clusters of %" PRIu64, g,
+				       free_clusters, clusters);
 		used = (clusters - free_clusters) * i->cluster_blocks;
 		used = used < end - start ? used : end - start;
 		meta = meta_between(a, start, end);
@@ -185,10 +190,14 @@ static int load_bitmap(struct alloc *a, uint32_t g, struct err *e)
 		set += a->bitmap[k / 8] >> k % 8 & 1;
 	/* before its journal is replayed a descriptor may be older than its bitmap */
 	if (!a->x->fs.stale && clusters - set != ext2fs_bg_free_blocks_count(a->x->lib, g))
-		return err_set(e, -EBADMSG, "group %" PRIu32 ": its bitmap has %" PRIu64 " free clusters, its descriptor says %" PRIu32, g,
-			       clusters - set, ext2fs_bg_free_blocks_count(a->x->lib, g));
-	if (!a->x->fs.stale && !ext2fs_block_bitmap_csum_verify(a->x->lib, g, (char *)a->bitmap, (int)(i->clusters_per_group / 8)))
-		return err_set(e, -EBADMSG, "group %" PRIu32 ": the checksum of its block bitmap is wrong", g);
+		return err_set(e, -EBADMSG,
+			       "group %" PRIu32 ": its bitmap has %" PRIu64
+			       " free clusters, its descriptor says %" PRIu32,
+			       g, clusters - set, ext2fs_bg_free_blocks_count(a->x->lib, g));
+	if (!a->x->fs.stale && !ext2fs_block_bitmap_csum_verify(a->x->lib, g, (char *)a->bitmap,
+								(int)(i->clusters_per_group / 8)))
+		return err_set(e, -EBADMSG, "group %" PRIu32 ": the checksum of its block bitmap is wrong",
+			       g);
 	a->group = g;
 	return 0;
 }

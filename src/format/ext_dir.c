@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Directories of ext (the kernel's Documentation/filesystems/ext4/directory.rst), read whole, block by block: the nodes of
- * a hash tree look like empty blocks to a reader like this one, so the tree itself is never trusted. What can be read is
- * kept, and what cannot is remembered as damage: a name that is not found in a damaged directory is not "absent". At most
- * EXT_MAX_ENTRIES names; the last few directories are kept. */
+/* Directories of ext (the kernel's Documentation/filesystems/ext4/directory.rst), read whole, block by block:
+ * the nodes of a hash tree look like empty blocks to a reader like this one, so the tree itself is never
+ * trusted. What can be read is kept, and what cannot is remembered as damage: a name that is not found in a
+ * damaged directory is not "absent". At most EXT_MAX_ENTRIES names; the last few directories are kept. */
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -14,8 +14,15 @@
 #include "format/ext_priv.h"
 
 enum {
-	MAX_DIR_BLOCKS = 1 << 18, MAX_ERRORS = 1000, FL_ENCRYPT = 0x800, FL_INLINE = 0x10000000, TAIL_SIZE = 12, TAIL_TYPE = 0xde,
-	DX_ROOT_INFO = 24, DX_ROOT_LIMIT = 32, DX_NODE_LIMIT = 8,
+	MAX_DIR_BLOCKS = 1 << 18,
+	MAX_ERRORS = 1000,
+	FL_ENCRYPT = 0x800,
+	FL_INLINE = 0x10000000,
+	TAIL_SIZE = 12,
+	TAIL_TYPE = 0xde,
+	DX_ROOT_INFO = 24,
+	DX_ROOT_LIMIT = 32,
+	DX_NODE_LIMIT = 8,
 };
 
 struct dirent_disk {
@@ -115,14 +122,20 @@ static int parse_entries(struct ext_fs *x, struct ext_dir *d, const uint8_t *p, 
 
 static uint32_t seed(const struct ext_fs *x, const struct ext_inode *i)
 {
-	uint8_t no[8] = { (uint8_t)i->ino, (uint8_t)(i->ino >> 8), (uint8_t)(i->ino >> 16), (uint8_t)(i->ino >> 24),
-			  (uint8_t)i->generation, (uint8_t)(i->generation >> 8), (uint8_t)(i->generation >> 16),
+	uint8_t no[8] = { (uint8_t)i->ino,
+			  (uint8_t)(i->ino >> 8),
+			  (uint8_t)(i->ino >> 16),
+			  (uint8_t)(i->ino >> 24),
+			  (uint8_t)i->generation,
+			  (uint8_t)(i->generation >> 8),
+			  (uint8_t)(i->generation >> 16),
 			  (uint8_t)(i->generation >> 24) };
 
 	return ext2fs_crc32c_le(x->lib->csum_seed, no, sizeof(no));
 }
 
-/* Does the chain of entries end in a checksum? In a node of the hash tree such a tail may be left over from before. */
+/* Does the chain of entries end in a checksum? In a node of the hash tree such a tail may be left over from
+ * before. */
 static bool has_tail(const uint8_t *p, size_t bs)
 {
 	struct dirent_disk h;
@@ -151,8 +164,8 @@ static size_t dx_limit_at(const uint8_t *p, size_t bs)
 	memcpy(&reserved, p + DX_ROOT_INFO, sizeof(reserved));
 	if (!le32_get(first.ino) && le16_get(first.rec_len) == (bs == 65536 ? 65535 : bs) && !first.name_len)
 		return DX_NODE_LIMIT;
-	if (le16_get(first.rec_len) == 12 && le16_get(second.rec_len) == (bs == 65536 ? 65535 : bs) - 12 && !le32_get(reserved) &&
-	    p[DX_ROOT_INFO + 5] == 8)
+	if (le16_get(first.rec_len) == 12 && le16_get(second.rec_len) == (bs == 65536 ? 65535 : bs) - 12 &&
+	    !le32_get(reserved) && p[DX_ROOT_INFO + 5] == 8)
 		return DX_ROOT_LIMIT;
 	return 0;
 }
@@ -209,7 +222,8 @@ static int read_inline_dir(struct ext_fs *x, const struct ext_inode *i, struct e
 }
 
 /* len blocks from block phys on */
-static int read_blocks(struct ext_fs *x, const struct ext_inode *i, struct ext_dir *d, uint64_t phys, uint64_t len, uint8_t *buf)
+static int read_blocks(struct ext_fs *x, const struct ext_inode *i, struct ext_dir *d, uint64_t phys,
+		       uint64_t len, uint8_t *buf)
 {
 	uint32_t bs = x->info.block_size;
 	struct err e = { "" };
@@ -244,7 +258,8 @@ static int read_dir(struct ext_fs *x, const struct ext_inode *i, struct ext_dir 
 		return -ENOMEM;
 	if (!blocks || i->size % bs)
 		note(d, -EBADMSG, "its length of %" PRIu64 " bytes is not whole blocks", i->size);
-	for (; at < blocks && at < MAX_DIR_BLOCKS && errors < MAX_ERRORS && d->n < EXT_MAX_ENTRIES; at += run.len) {
+	for (; at < blocks && at < MAX_DIR_BLOCKS && errors < MAX_ERRORS && d->n < EXT_MAX_ENTRIES;
+	     at += run.len) {
 		rc = ext_map(x, i, at, &run, &e);
 		if (rc) {
 			note(d, rc, "%s", e.msg);
@@ -305,7 +320,8 @@ static int dir_load(struct ext_fs *x, const struct ext_inode *i, struct ext_dir 
 	return 0;
 }
 
-/* Keeps d in the place of the one that was not used for longest; where all are in use it lives until it is put. */
+/* Keeps d in the place of the one that was not used for longest; where all are in use it lives until it is
+ * put. */
 static void dir_keep(struct ext_fs *x, struct ext_dir *d)
 {
 	struct ext_dir **slot = NULL;
@@ -371,7 +387,8 @@ int ext_dir_find(const struct ext_dir *d, const char *name, size_t len, uint32_t
 		else
 			hi = mid;
 	}
-	if (lo < d->n && d->v[d->sorted[lo]].len == len && !memcmp(ext_dir_name(d, d->sorted[lo]), name, len)) {
+	if (lo < d->n && d->v[d->sorted[lo]].len == len &&
+	    !memcmp(ext_dir_name(d, d->sorted[lo]), name, len)) {
 		*ret_ino = d->v[d->sorted[lo]].ino;
 		return 0;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Inodes of ext, after the kernel's Documentation/filesystems/ext4/inodes.rst, read raw and checked here. Refused: numbers
- * out of range, reserved inodes other than the root, wrong checksums, inodes that are not in use. */
+/* Inodes of ext, after the kernel's Documentation/filesystems/ext4/inodes.rst, read raw and checked here.
+ * Refused: numbers out of range, reserved inodes other than the root, wrong checksums, inodes that are not in
+ * use. */
 #include <assert.h>
 #include <inttypes.h>
 #include <sys/stat.h>
@@ -37,15 +38,19 @@ static int read_raw(struct ext_fs *x, uint32_t ino, uint8_t *raw, struct err *e)
 	group = (ino - 1) / info->inodes_per_group;
 	index = (ino - 1) % info->inodes_per_group;
 	table = ext2fs_inode_table_loc(x->lib, group);
-	table_blocks = ((uint64_t)info->inodes_per_group * info->inode_size + info->block_size - 1) / info->block_size;
+	table_blocks =
+	    ((uint64_t)info->inodes_per_group * info->inode_size + info->block_size - 1) / info->block_size;
 	if (table <= info->first_data_block || !range_in(table, table_blocks, info->blocks))
-		return err_set(e, -EBADMSG, "inode %" PRIu32 ": the inode table of group %" PRIu32 " lies at block %" PRIu64, ino, group,
-			       table);
+		return err_set(e, -EBADMSG,
+			       "inode %" PRIu32 ": the inode table of group %" PRIu32
+			       " lies at block %" PRIu64,
+			       ino, group, table);
 	off = table * info->block_size + (uint64_t)index * info->inode_size;
 	return blk_pread(x->blk, raw, info->inode_size, off, e);
 }
 
-static bool csum_ok(const struct ext_fs *x, uint32_t ino, const struct inode_disk *d, const uint8_t *raw, uint32_t extra_isize)
+static bool csum_ok(const struct ext_fs *x, uint32_t ino, const struct inode_disk *d, const uint8_t *raw,
+		    uint32_t extra_isize)
 {
 	static const uint8_t zero[2];
 	bool wide = extra_isize >= OFF_CSUM_HI + 2 - OLD_SIZE;
@@ -107,7 +112,8 @@ static void fill(const struct ext_info *info, struct ext_inode *i, const struct 
 		i->sectors |= (uint64_t)le16_get(d->blocks_hi) << 32;
 	if (info->ro_compat & EXT_RO_HUGE_FILE && i->flags & FL_HUGE_FILE)
 		i->sectors *= info->block_size / 512;
-	i->acl_block = le32_get(d->acl) | (info->incompat & EXT_INCOMPAT_64BIT ? (uint64_t)le16_get(d->acl_hi) << 32 : 0);
+	i->acl_block = le32_get(d->acl) |
+		       (info->incompat & EXT_INCOMPAT_64BIT ? (uint64_t)le16_get(d->acl_hi) << 32 : 0);
 	i->dtime = le32_get(d->dtime);
 	i->generation = le32_get(d->generation);
 	memcpy(i->block, d->block, sizeof(i->block));
@@ -136,10 +142,12 @@ int ext_inode_read(struct ext_fs *x, uint32_t ino, struct ext_inode *ret, struct
 	if (x->info.inode_size > OLD_SIZE)
 		i.extra_isize = le16_get(d.extra_isize);
 	if (i.extra_isize > x->info.inode_size - OLD_SIZE || i.extra_isize % 4)
-		return err_set(e, -EBADMSG, "inode %" PRIu32 ": extra size of %" PRIu32 " bytes", ino, i.extra_isize);
+		return err_set(e, -EBADMSG, "inode %" PRIu32 ": extra size of %" PRIu32 " bytes", ino,
+			       i.extra_isize);
 	fill(&x->info, &i, &d);
 	if (!i.mode || !i.nlink)
-		return err_set(e, -EBADMSG, "inode %" PRIu32 ": a name leads to it, but it is not in use", ino);
+		return err_set(e, -EBADMSG, "inode %" PRIu32 ": a name leads to it, but it is not in use",
+			       ino);
 	if (!csum_ok(x, ino, &d, raw, i.extra_isize))
 		return err_set(e, -EBADMSG, "inode %" PRIu32 ": its checksum is wrong", ino);
 	i.raw = take_ptr(&raw);

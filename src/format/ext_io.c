@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* libext2fs over a struct blk. Its io_manager opens by name only, so the blk to open is handed over beside it. Every
- * write goes straight to the blk: libext2fs is the only cache. Multi-mount protection is left out: it sleeps and opens
- * the device by name. Backup superblocks are never written, as the kernel does not write them either. */
+/* libext2fs over a struct blk. Its io_manager opens by name only, so the blk to open is handed over beside
+ * it. Every write goes straight to the blk: libext2fs is the only cache. Multi-mount protection is left out:
+ * it sleeps and opens the device by name. Backup superblocks are never written, as the kernel does not write
+ * them either. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
@@ -11,7 +12,8 @@
 /* set while ext2fs_open2 runs */
 static _Thread_local struct ext_fs *opening;
 
-static errcode_t io_range(io_channel c, unsigned long long block, int count, uint64_t *ret_off, size_t *ret_len)
+static errcode_t io_range(io_channel c, unsigned long long block, int count, uint64_t *ret_off,
+			  size_t *ret_len)
 {
 	if (mul_overflows(block, (uint64_t)c->block_size, ret_off))
 		return EXT2_ET_SHORT_READ;
@@ -125,7 +127,8 @@ int ext_lib_err(struct ext_fs *x, errcode_t rc, struct err *e, const char *what)
 		code = -ENOMEM;
 	else if (rc == EXT2_ET_SHORT_READ || rc == EXT2_ET_SHORT_WRITE)
 		code = -EIO;
-	else if (rc == EXT2_ET_BLOCK_ALLOC_FAIL || rc == EXT2_ET_INODE_ALLOC_FAIL || rc == EXT2_ET_DIR_NO_SPACE)
+	else if (rc == EXT2_ET_BLOCK_ALLOC_FAIL || rc == EXT2_ET_INODE_ALLOC_FAIL ||
+		 rc == EXT2_ET_DIR_NO_SPACE)
 		code = -ENOSPC;
 	else if (rc == EXT2_ET_UNSUPP_FEATURE || rc == EXT2_ET_RO_UNSUPP_FEATURE)
 		code = -EOPNOTSUPP;
@@ -160,7 +163,9 @@ int ext_lib_open(struct ext_fs *x, struct err *e)
 	if (x->info.csum_bad)
 		flags |= EXT2_FLAG_IGNORE_CSUM_ERRORS;
 	if (super > INT32_MAX)
-		return err_set(e, -EOPNOTSUPP, "the superblock copy at byte %" PRIu64 " is out of libext2fs's reach", x->info.off);
+		return err_set(e, -EOPNOTSUPP,
+			       "the superblock copy at byte %" PRIu64 " is out of libext2fs's reach",
+			       x->info.off);
 
 	opening = x;
 	x->lib = NULL;

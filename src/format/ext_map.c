@@ -1,14 +1,21 @@
 /* SPDX-License-Identifier: MIT */
 /* Where the content of an ext inode lies: extent trees, block maps, inline data (the kernel's
- * Documentation/filesystems/ext4/{ifork,blockmap,inlinedata}.rst). Every step goes one level down, so that a tree that
- * points at itself ends after five; every block lies in the file system or is refused. Content is read in long runs
- * straight into the caller's buffer. */
+ * Documentation/filesystems/ext4/{ifork,blockmap,inlinedata}.rst). Every step goes one level down, so that a
+ * tree that points at itself ends after five; every block lies in the file system or is refused. Content is
+ * read in long runs straight into the caller's buffer. */
 #include <assert.h>
 #include <inttypes.h>
 #include "base/bytes.h"
 #include "format/ext_priv.h"
 
-enum { EXTENT_MAGIC = 0xf30a, MAX_DEPTH = 5, MAX_EXTENT = 32768, DIRECT = 12, FL_EXTENTS = 0x80000, FL_INLINE = 0x10000000 };
+enum {
+	EXTENT_MAGIC = 0xf30a,
+	MAX_DEPTH = 5,
+	MAX_EXTENT = 32768,
+	DIRECT = 12,
+	FL_EXTENTS = 0x80000,
+	FL_INLINE = 0x10000000
+};
 
 struct extent_header_disk {
 	le16 magic, entries, max, depth;
@@ -38,7 +45,8 @@ static int read_node(struct ext_fs *x, unsigned level, uint64_t block, const uin
 	int rc;
 
 	if (!blocks_ok(x, block, 1))
-		return err_set(e, -EBADMSG, "its block map leads to block %" PRIu64 ", outside the file system", block);
+		return err_set(e, -EBADMSG,
+			       "its block map leads to block %" PRIu64 ", outside the file system", block);
 	if (x->nodes[level].buf && x->nodes[level].block == block) {
 		*ret = x->nodes[level].buf;
 		return 0;
@@ -58,8 +66,13 @@ static int read_node(struct ext_fs *x, unsigned level, uint64_t block, const uin
 
 static bool node_csum_ok(const struct ext_fs *x, const struct ext_inode *i, const uint8_t *node, unsigned max)
 {
-	uint8_t no[8] = { (uint8_t)i->ino, (uint8_t)(i->ino >> 8), (uint8_t)(i->ino >> 16), (uint8_t)(i->ino >> 24),
-			  (uint8_t)i->generation, (uint8_t)(i->generation >> 8), (uint8_t)(i->generation >> 16),
+	uint8_t no[8] = { (uint8_t)i->ino,
+			  (uint8_t)(i->ino >> 8),
+			  (uint8_t)(i->ino >> 16),
+			  (uint8_t)(i->ino >> 24),
+			  (uint8_t)i->generation,
+			  (uint8_t)(i->generation >> 8),
+			  (uint8_t)(i->generation >> 16),
 			  (uint8_t)(i->generation >> 24) };
 	size_t tail = 12 + (size_t)max * 12;
 	le32 stored;
@@ -69,26 +82,32 @@ static bool node_csum_ok(const struct ext_fs *x, const struct ext_inode *i, cons
 	if (tail + sizeof(stored) > x->info.block_size)
 		return false;
 	memcpy(&stored, node + tail, sizeof(stored));
-	return ext2fs_crc32c_le(ext2fs_crc32c_le(x->lib->csum_seed, no, sizeof(no)), node, tail) == le32_get(stored);
+	return ext2fs_crc32c_le(ext2fs_crc32c_le(x->lib->csum_seed, no, sizeof(no)), node, tail) ==
+	       le32_get(stored);
 }
 
-static int check_header(const struct ext_inode *i, const uint8_t *node, size_t size, int depth, struct extent_header_disk *ret, struct err *e)
+static int check_header(const struct ext_inode *i, const uint8_t *node, size_t size, int depth,
+			struct extent_header_disk *ret, struct err *e)
 {
 	unsigned entries, max;
 
 	memcpy(ret, node, sizeof(*ret));
 	entries = le16_get(ret->entries);
 	max = le16_get(ret->max);
-	if (le16_get(ret->magic) != EXTENT_MAGIC || entries > max || 12 + (size_t)max * 12 > size || le16_get(ret->depth) > MAX_DEPTH)
-		return err_set(e, -EBADMSG, "inode %" PRIu32 ": a node of its extent tree is damaged", i->ino);
+	if (le16_get(ret->magic) != EXTENT_MAGIC || entries > max || 12 + (size_t)max * 12 > size ||
+	    le16_get(ret->depth) > MAX_DEPTH)
+		return err_set(e, -EBADMSG, "inode %" PRIu32 ": a node of its extent tree is damaged",
+			       i->ino);
 	if (depth >= 0 && le16_get(ret->depth) != depth)
-		return err_set(e, -EBADMSG, "inode %" PRIu32 ": a node of its extent tree is of level %u in the place of %d", i->ino,
-			       le16_get(ret->depth), depth);
+		return err_set(e, -EBADMSG,
+			       "inode %" PRIu32
+			       ": a node of its extent tree is of level %u in the place of %d",
+			       i->ino, le16_get(ret->depth), depth);
 	return 0;
 }
 
-/* The last of n entries that begins at or before lblk (-1: none), and where the next one begins (or *end as it was). Both
- * kinds of entry begin with the logical block. */
+/* The last of n entries that begins at or before lblk (-1: none), and where the next one begins (or *end as
+ * it was). Both kinds of entry begin with the logical block. */
 static int find_entry(const uint8_t *node, unsigned n, uint64_t lblk, uint64_t *end)
 {
 	unsigned lo = 0, hi = n;
@@ -111,8 +130,8 @@ static int find_entry(const uint8_t *node, unsigned n, uint64_t lblk, uint64_t *
 	return (int)lo - 1;
 }
 
-static int map_leaf(struct ext_fs *x, const struct ext_inode *i, const uint8_t *node, int at, uint64_t lblk, uint64_t end, struct ext_run *ret,
-		    struct err *e)
+static int map_leaf(struct ext_fs *x, const struct ext_inode *i, const uint8_t *node, int at, uint64_t lblk,
+		    uint64_t end, struct ext_run *ret, struct err *e)
 {
 	struct extent_disk d;
 	uint64_t first, len, phys;
@@ -129,7 +148,9 @@ static int map_leaf(struct ext_fs *x, const struct ext_inode *i, const uint8_t *
 	else
 		ret->hole = false;
 	if (!len || !blocks_ok(x, phys, len))
-		return err_set(e, -EBADMSG, "inode %" PRIu32 ": an extent of %" PRIu64 " blocks at block %" PRIu64 " leaves the file system",
+		return err_set(e, -EBADMSG,
+			       "inode %" PRIu32 ": an extent of %" PRIu64 " blocks at block %" PRIu64
+			       " leaves the file system",
 			       i->ino, len, phys);
 	if (lblk - first >= len) {
 		ret->hole = true;
@@ -141,7 +162,8 @@ static int map_leaf(struct ext_fs *x, const struct ext_inode *i, const uint8_t *
 	return 0;
 }
 
-static int map_extents(struct ext_fs *x, const struct ext_inode *i, uint64_t lblk, struct ext_run *ret, struct err *e)
+static int map_extents(struct ext_fs *x, const struct ext_inode *i, uint64_t lblk, struct ext_run *ret,
+		       struct err *e)
 {
 	const uint8_t *node = i->block;
 	size_t size = sizeof(i->block);
@@ -151,13 +173,16 @@ static int map_extents(struct ext_fs *x, const struct ext_inode *i, uint64_t lbl
 	int depth = -1, at, rc;
 
 	if (lblk >= end)
-		return err_set(e, -EBADMSG, "inode %" PRIu32 ": block %" PRIu64 " of a file cannot be", i->ino, lblk);
+		return err_set(e, -EBADMSG, "inode %" PRIu32 ": block %" PRIu64 " of a file cannot be",
+			       i->ino, lblk);
 	for (unsigned level = 0;; level++) {
 		rc = check_header(i, node, size, depth, &h, e);
 		if (rc)
 			return rc;
 		if (level && !node_csum_ok(x, i, node, le16_get(h.max)))
-			return err_set(e, -EBADMSG, "inode %" PRIu32 ": the checksum of a node of its extent tree is wrong", i->ino);
+			return err_set(
+			    e, -EBADMSG,
+			    "inode %" PRIu32 ": the checksum of a node of its extent tree is wrong", i->ino);
 		at = find_entry(node, le16_get(h.entries), lblk, &end);
 		depth = le16_get(h.depth);
 		if (depth == 0 || at < 0)
@@ -180,8 +205,8 @@ static uint32_t pointer(const uint8_t *table, uint64_t at)
 }
 
 /* A run within one table of n pointers that begins at pointer `at`. */
-static int run_in_table(struct ext_fs *x, const struct ext_inode *i, const uint8_t *table, uint64_t at, uint64_t n, struct ext_run *ret,
-			struct err *e)
+static int run_in_table(struct ext_fs *x, const struct ext_inode *i, const uint8_t *table, uint64_t at,
+			uint64_t n, struct ext_run *ret, struct err *e)
 {
 	uint32_t first = pointer(table, at);
 	uint64_t len = 1;
@@ -189,12 +214,15 @@ static int run_in_table(struct ext_fs *x, const struct ext_inode *i, const uint8
 	while (at + len < n && pointer(table, at + len) == (first ? first + len : 0))
 		len++;
 	if (first && !blocks_ok(x, first, len))
-		return err_set(e, -EBADMSG, "inode %" PRIu32 ": its blocks from %" PRIu32 " on leave the file system", i->ino, first);
+		return err_set(e, -EBADMSG,
+			       "inode %" PRIu32 ": its blocks from %" PRIu32 " on leave the file system",
+			       i->ino, first);
 	*ret = (struct ext_run){ .phys = first, .len = len, .hole = !first };
 	return 0;
 }
 
-static int map_pointers(struct ext_fs *x, const struct ext_inode *i, uint64_t lblk, struct ext_run *ret, struct err *e)
+static int map_pointers(struct ext_fs *x, const struct ext_inode *i, uint64_t lblk, struct ext_run *ret,
+			struct err *e)
 {
 	uint64_t per = x->info.block_size / 4, span = 1, block;
 	const uint8_t *table = NULL;
@@ -235,7 +263,8 @@ int ext_map(struct ext_fs *x, const struct ext_inode *i, uint64_t lblk, struct e
 	return map_pointers(x, i, lblk, ret, e);
 }
 
-static int read_inline(struct ext_fs *x, const struct ext_inode *i, uint8_t *buf, size_t len, uint64_t off, struct err *e)
+static int read_inline(struct ext_fs *x, const struct ext_inode *i, uint8_t *buf, size_t len, uint64_t off,
+		       struct err *e)
 {
 	const uint8_t *tail = NULL;
 	size_t tail_n = 0, n = 0;
@@ -253,13 +282,16 @@ static int read_inline(struct ext_fs *x, const struct ext_inode *i, uint8_t *buf
 		return rc;
 	off = off + n - sizeof(i->block);
 	if (!range_in(off, len - n, tail_n))
-		return err_set(e, -EBADMSG, "inode %" PRIu32 ": it says %" PRIu64 " bytes, its inline data is shorter", i->ino, i->size);
+		return err_set(e, -EBADMSG,
+			       "inode %" PRIu32 ": it says %" PRIu64 " bytes, its inline data is shorter",
+			       i->ino, i->size);
 	memcpy(buf + n, tail + off, len - n);
 	return 0;
 }
 
 /* One run of at most EXT_MAX_RUN bytes; how many. */
-static int read_run(struct ext_fs *x, const struct ext_inode *i, uint8_t *buf, size_t len, uint64_t off, size_t *ret_n, struct err *e)
+static int read_run(struct ext_fs *x, const struct ext_inode *i, uint8_t *buf, size_t len, uint64_t off,
+		    size_t *ret_n, struct err *e)
 {
 	uint32_t bs = x->info.block_size, within = (uint32_t)(off % bs);
 	struct ext_run run;
@@ -280,7 +312,8 @@ static int read_run(struct ext_fs *x, const struct ext_inode *i, uint8_t *buf, s
 	return rc ? err_wrap(e, rc, "inode %" PRIu32, i->ino) : 0;
 }
 
-int ext_read_data(struct ext_fs *x, const struct ext_inode *i, void *buf, size_t len, uint64_t off, size_t *ret_n, struct err *e)
+int ext_read_data(struct ext_fs *x, const struct ext_inode *i, void *buf, size_t len, uint64_t off,
+		  size_t *ret_n, struct err *e)
 {
 	size_t done = 0, n;
 	int rc;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What the files of ext share. Reading goes its own bounded way (ext_inode, ext_map, ext_dir, ext_xattr): libext2fs gives the
- * group descriptors and the checksums. Writing (ext_write) goes through libext2fs, on file systems that are clean only. */
+/* What the files of ext share. Reading goes its own bounded way (ext_inode, ext_map, ext_dir, ext_xattr):
+ * libext2fs gives the group descriptors and the checksums. Writing (ext_write) goes through libext2fs, on
+ * file systems that are clean only. */
 #ifndef FORMAT_EXT_PRIV_H
 #define FORMAT_EXT_PRIV_H
 
@@ -11,14 +12,14 @@
 #include "format/ext.h"
 
 enum {
-	EXT_NODES = 6,                  /* levels of a block map that are kept */
-	EXT_DIRS = 16,                  /* directories that are kept */
+	EXT_NODES = 6, /* levels of a block map that are kept */
+	EXT_DIRS = 16, /* directories that are kept */
 	EXT_MAX_ENTRIES = 1000000,
 	EXT_MAX_NAME = 255,
-	EXT_MAX_RUN = 1 << 20,          /* bytes of one read */
+	EXT_MAX_RUN = 1 << 20, /* bytes of one read */
 	EXT_MAX_LINK = 4096,
 	EXT_MAX_XATTR = 65536,
-	EXT_BLOCK_BYTES = 60,           /* i_block: the block map, inline data, or the target of a short link */
+	EXT_BLOCK_BYTES = 60, /* i_block: the block map, inline data, or the target of a short link */
 	EXT_ROOT_INO = 2,
 };
 
@@ -65,7 +66,8 @@ struct ext_run {
 /* Where logical block lblk lies, and how many follow it in one piece. */
 int ext_map(struct ext_fs *, const struct ext_inode *, uint64_t lblk, struct ext_run *ret, struct err *e);
 /* Content, inline or in blocks, of any type of inode; *ret_n is less only at the end. */
-int ext_read_data(struct ext_fs *, const struct ext_inode *, void *buf, size_t len, uint64_t off, size_t *ret_n, struct err *e);
+int ext_read_data(struct ext_fs *, const struct ext_inode *, void *buf, size_t len, uint64_t off,
+		  size_t *ret_n, struct err *e);
 
 /* ext_dir.c: a directory read whole and kept. bad is not 0 where parts could not be read; why says it. */
 struct ext_dirent { uint32_t ino, name; uint8_t len; };  /* name: offset in names */
@@ -79,7 +81,8 @@ struct ext_dir {
 	int bad;
 	struct err why;
 };
-int ext_dir_get(struct ext_fs *, const struct ext_inode *, struct ext_dir **ret, struct err *e);  /* give back with ext_dir_put */
+int ext_dir_get(struct ext_fs *, const struct ext_inode *, struct ext_dir **ret,
+		struct err *e); /* give back with ext_dir_put */
 void ext_dir_put(struct ext_dir *);
 DEFINE_CLEANUP(struct ext_dir *, ext_dir, ext_dir_put)
 #define cleanup_ext_dir cleanup(cleanup_ext_dirp)
@@ -87,17 +90,19 @@ static inline const char *ext_dir_name(const struct ext_dir *d, size_t i)
 {
 	return d->names + d->v[i].name;
 }
-/* The inode of a name: 0, -ENOENT, or the directory's damage where the name may be in the part that could not be read. */
+/* The inode of a name: 0, -ENOENT, or the directory's damage where the name may be in the part that could not
+ * be read. */
 int ext_dir_find(const struct ext_dir *, const char *name, size_t len, uint32_t *ret_ino, struct err *e);
 /* An absolute path without links. */
 int ext_lookup(struct ext_fs *, const char *path, struct ext_inode *ret, struct err *e);
 void ext_caches_drop(struct ext_fs *);
 
 /* ext_xattr.c: values of at most EXT_MAX_XATTR bytes, names as the kernel gives them */
-int ext_xattr_each(struct ext_fs *, const struct ext_inode *, int (*fn)(void *arg, const char *name, const void *v, size_t n),
-		   void *arg, struct err *e);
+int ext_xattr_each(struct ext_fs *, const struct ext_inode *,
+		   int (*fn)(void *arg, const char *name, const void *v, size_t n), void *arg, struct err *e);
 /* What inline data does not fit into i_block; *ret_n 0 where there is none. Borrowed from the inode. */
-int ext_inline_tail(const struct ext_inode *, uint32_t inode_size, const uint8_t **ret, size_t *ret_n, struct err *e);
+int ext_inline_tail(const struct ext_inode *, uint32_t inode_size, const uint8_t **ret, size_t *ret_n,
+		    struct err *e);
 
 /* ext.c */
 extern const struct fs_ops ext_fs_ops;

@@ -1,18 +1,27 @@
 /* SPDX-License-Identifier: MIT */
-/* The superblock of ext2, ext3 and ext4 and its copies, after the kernel's Documentation/filesystems/ext4/super.rst.
- * Pure: bytes in, struct out, no library, so that nothing later meets counts that cannot be. A superblock whose magic
- * is gone is taken for ours only where a copy at the place that its own geometry demands has the same UUID: ciphertext
- * over an old file system must not be mistaken for a damaged one. */
+/* The superblock of ext2, ext3 and ext4 and its copies, after the kernel's
+ * Documentation/filesystems/ext4/super.rst. Pure: bytes in, struct out, no library, so that nothing later
+ * meets counts that cannot be. A superblock whose magic is gone is taken for ours only where a copy at the
+ * place that its own geometry demands has the same UUID: ciphertext over an old file system must not be
+ * mistaken for a damaged one. */
 #include <assert.h>
 #include <inttypes.h>
 #include <stddef.h>
 #include "base/bytes.h"
 #include "format/ext.h"
 
-enum { MAGIC = 0xef53, MAX_LOG_BLOCK = 6, MAX_LOG_CLUSTER = 29, OLD_INODE_SIZE = 128, OLD_FIRST_INO = 11, OLD_DESC_SIZE = 32 };
+enum {
+	MAGIC = 0xef53,
+	MAX_LOG_BLOCK = 6,
+	MAX_LOG_CLUSTER = 29,
+	OLD_INODE_SIZE = 128,
+	OLD_FIRST_INO = 11,
+	OLD_DESC_SIZE = 32
+};
 
 struct ext_super_disk {
-	le32 inodes, blocks_lo, reserved_lo, free_blocks_lo, free_inodes, first_data_block, log_block_size, log_cluster_size;
+	le32 inodes, blocks_lo, reserved_lo, free_blocks_lo, free_inodes, first_data_block, log_block_size,
+	    log_cluster_size;
 	le32 blocks_per_group, clusters_per_group, inodes_per_group, mtime, wtime;
 	le16 mounts, max_mounts, magic, state, errors, minor_rev;
 	le32 lastcheck, checkinterval, creator_os, rev;
@@ -116,7 +125,8 @@ static void fill_counts(struct ext_info *x, const struct ext_super_disk *d)
 	x->ro_compat = x->rev ? le32_get(d->ro_compat) : 0;
 	wide = x->incompat & EXT_INCOMPAT_64BIT;
 	x->blocks = le32_get(d->blocks_lo) | (wide ? (uint64_t)le32_get(d->blocks_hi) << 32 : 0);
-	x->free_blocks = le32_get(d->free_blocks_lo) | (wide ? (uint64_t)le32_get(d->free_blocks_hi) << 32 : 0);
+	x->free_blocks =
+	    le32_get(d->free_blocks_lo) | (wide ? (uint64_t)le32_get(d->free_blocks_hi) << 32 : 0);
 	x->inodes = le32_get(d->inodes);
 	x->first_data_block = le32_get(d->first_data_block);
 	x->blocks_per_group = le32_get(d->blocks_per_group);
@@ -139,18 +149,21 @@ static int check_sizes(struct ext_info *x, const struct ext_super_disk *d, struc
 	if (x->rev > 1)
 		return err_set(e, -EBADMSG, "ext superblock: revision %" PRIu32, x->rev);
 	if (log > MAX_LOG_BLOCK)
-		return err_set(e, -EBADMSG, "ext superblock: block size of 2^%" PRIu64 " bytes", (uint64_t)log + 10);
+		return err_set(e, -EBADMSG, "ext superblock: block size of 2^%" PRIu64 " bytes",
+			       (uint64_t)log + 10);
 	x->block_size = (uint32_t)1024 << log;
 	x->cluster_blocks = 1;
 	if (x->ro_compat & EXT_RO_BIGALLOC) {
 		if (log_cluster < log || log_cluster + 10 > MAX_LOG_CLUSTER)
-			return err_set(e, -EBADMSG, "ext superblock: cluster size of 2^%" PRIu64 " bytes", (uint64_t)log_cluster + 10);
+			return err_set(e, -EBADMSG, "ext superblock: cluster size of 2^%" PRIu64 " bytes",
+				       (uint64_t)log_cluster + 10);
 		x->cluster_blocks = (uint32_t)1 << (log_cluster - log);
 	}
 	if (!is_power_of_2(x->inode_size) || x->inode_size < OLD_INODE_SIZE || x->inode_size > x->block_size)
 		return err_set(e, -EBADMSG, "ext superblock: inode size of %" PRIu32 " bytes", x->inode_size);
 	if (!is_power_of_2(x->desc_size) || x->desc_size < OLD_DESC_SIZE || x->desc_size > x->block_size)
-		return err_set(e, -EBADMSG, "ext superblock: group descriptor size of %" PRIu32 " bytes", x->desc_size);
+		return err_set(e, -EBADMSG, "ext superblock: group descriptor size of %" PRIu32 " bytes",
+			       x->desc_size);
 	return 0;
 }
 
@@ -161,12 +174,15 @@ static int check_groups(struct ext_info *x, struct err *e)
 	if (!(x->ro_compat & EXT_RO_BIGALLOC))
 		x->clusters_per_group = x->blocks_per_group;
 	if (x->clusters_per_group < 8 || x->clusters_per_group > bits || x->clusters_per_group % 8)
-		return err_set(e, -EBADMSG, "ext superblock: %" PRIu32 " clusters a group", x->clusters_per_group);
-	if ((uint64_t)x->clusters_per_group * x->cluster_blocks != x->blocks_per_group)
-		return err_set(e, -EBADMSG, "ext superblock: %" PRIu32 " blocks a group but %" PRIu32 " clusters", x->blocks_per_group,
+		return err_set(e, -EBADMSG, "ext superblock: %" PRIu32 " clusters a group",
 			       x->clusters_per_group);
+	if ((uint64_t)x->clusters_per_group * x->cluster_blocks != x->blocks_per_group)
+		return err_set(e, -EBADMSG,
+			       "ext superblock: %" PRIu32 " blocks a group but %" PRIu32 " clusters",
+			       x->blocks_per_group, x->clusters_per_group);
 	if (x->inodes_per_group < per_block || x->inodes_per_group > bits || x->inodes_per_group % 8)
-		return err_set(e, -EBADMSG, "ext superblock: %" PRIu32 " inodes a group", x->inodes_per_group);
+		return err_set(e, -EBADMSG, "ext superblock: %" PRIu32 " inodes a group",
+			       x->inodes_per_group);
 	if (x->first_data_block > (x->block_size == 1024 ? 1 : 0))
 		return err_set(e, -EBADMSG, "ext superblock: first data block %" PRIu32, x->first_data_block);
 	if (x->blocks <= x->first_data_block || x->blocks >> 48)
@@ -174,16 +190,20 @@ static int check_groups(struct ext_info *x, struct err *e)
 
 	groups = (x->blocks - x->first_data_block + x->blocks_per_group - 1) / x->blocks_per_group;
 	if (groups * x->inodes_per_group != x->inodes)
-		return err_set(e, -EBADMSG, "ext superblock: %" PRIu32 " inodes in %" PRIu64 " groups of %" PRIu32, x->inodes, groups,
-			       x->inodes_per_group);
+		return err_set(e, -EBADMSG,
+			       "ext superblock: %" PRIu32 " inodes in %" PRIu64 " groups of %" PRIu32,
+			       x->inodes, groups, x->inodes_per_group);
 	if (groups > EXT_MAX_GROUPS)
-		return err_set(e, -EOPNOTSUPP, "ext superblock: %" PRIu64 " groups, more than %d", groups, EXT_MAX_GROUPS);
+		return err_set(e, -EOPNOTSUPP, "ext superblock: %" PRIu64 " groups, more than %d", groups,
+			       EXT_MAX_GROUPS);
 	x->groups = (uint32_t)groups;
 	x->desc_blocks = (uint32_t)((groups * x->desc_size + x->block_size - 1) / x->block_size);
 	if (x->incompat & EXT_INCOMPAT_META_BG && x->first_meta_bg > x->desc_blocks)
-		return err_set(e, -EBADMSG, "ext superblock: first meta block group %" PRIu32, x->first_meta_bg);
+		return err_set(e, -EBADMSG, "ext superblock: first meta block group %" PRIu32,
+			       x->first_meta_bg);
 	if (x->reserved_gdt_blocks > x->block_size / 4)
-		return err_set(e, -EBADMSG, "ext superblock: %" PRIu32 " reserved descriptor blocks", x->reserved_gdt_blocks);
+		return err_set(e, -EBADMSG, "ext superblock: %" PRIu32 " reserved descriptor blocks",
+			       x->reserved_gdt_blocks);
 	return 0;
 }
 
@@ -208,9 +228,11 @@ static void note_damage(struct ext_info *x, uint64_t size)
 	if (x->csum_bad)
 		err_set(&x->damage, 0, "the superblock's checksum is wrong");
 	else if (x->truncated)
-		err_set(&x->damage, 0, "the file system is %" PRIu64 " bytes long, the device only %" PRIu64, bytes, size);
+		err_set(&x->damage, 0, "the file system is %" PRIu64 " bytes long, the device only %" PRIu64,
+			bytes, size);
 	else if (x->free_blocks > x->blocks)
-		err_set(&x->damage, 0, "the superblock counts %" PRIu64 " free blocks of %" PRIu64, x->free_blocks, x->blocks);
+		err_set(&x->damage, 0, "the superblock counts %" PRIu64 " free blocks of %" PRIu64,
+			x->free_blocks, x->blocks);
 }
 
 /* magic: whether it must be there. *ret is filled as far as it goes on -EBADMSG too. */
@@ -231,7 +253,8 @@ static int read_super(struct blk *blk, uint64_t off, bool magic, struct ext_info
 	fill_counts(&x, &d);
 	fill_names(&x, &d);
 	if (x.ro_compat & EXT_RO_METADATA_CSUM)
-		x.csum_bad = crc32c(~(uint32_t)0, (const uint8_t *)&d, offsetof(struct ext_super_disk, csum)) != le32_get(d.csum);
+		x.csum_bad = crc32c(~(uint32_t)0, (const uint8_t *)&d,
+				    offsetof(struct ext_super_disk, csum)) != le32_get(d.csum);
 	rc = check(&x, &d, e);
 	if (!rc)
 		note_damage(&x, blk->size);
@@ -241,7 +264,8 @@ static int read_super(struct blk *blk, uint64_t off, bool magic, struct ext_info
 }
 
 /* A copy that tells of itself what its place demands. like: its UUID must be this one; NULL: any. */
-static bool is_backup_at(struct blk *blk, uint64_t off, uint32_t group, const uint8_t *like, struct ext_info *ret)
+static bool is_backup_at(struct blk *blk, uint64_t off, uint32_t group, const uint8_t *like,
+			 struct ext_info *ret)
 {
 	struct ext_info x;
 
@@ -268,7 +292,8 @@ static bool find_default_backup(struct blk *blk, struct ext_info *ret)
 		for (size_t i = 0; i < sizeof(groups) / sizeof(groups[0]); i++) {
 			uint64_t off = (groups[i] * per_group + (log ? 0 : 1)) * bs;
 
-			if (range_in(off, EXT_SUPER_SIZE, blk->size) && is_backup_at(blk, off, groups[i], NULL, ret))
+			if (range_in(off, EXT_SUPER_SIZE, blk->size) &&
+			    is_backup_at(blk, off, groups[i], NULL, ret))
 				return true;
 		}
 	}
@@ -291,7 +316,9 @@ static void take_backup(struct ext_info *ret, const struct ext_info *copy, const
 {
 	*ret = *copy;
 	ret->from_backup = true;
-	err_set(&ret->damage, 0, "the primary superblock is damaged (%s); its copy at byte %" PRIu64 " was used", why, copy->off);
+	err_set(&ret->damage, 0,
+		"the primary superblock is damaged (%s); its copy at byte %" PRIu64 " was used", why,
+		copy->off);
 }
 
 /* Sixteen bits of magic are little; these fields are 32 bits each and hardly ever anything else. */
@@ -338,8 +365,8 @@ int ext_find_super(struct blk *blk, struct ext_info *ret, struct err *e)
 		take_unusable(ret, &x, why.msg);
 		return 1;
 	}
-	if (rc == -ENOENT && !read_super(blk, EXT_SUPER_OFF, false, &x, NULL) && !bytes_all_zero(x.uuid, sizeof(x.uuid)) &&
-	    find_own_backup(blk, &x, &copy)) {
+	if (rc == -ENOENT && !read_super(blk, EXT_SUPER_OFF, false, &x, NULL) &&
+	    !bytes_all_zero(x.uuid, sizeof(x.uuid)) && find_own_backup(blk, &x, &copy)) {
 		take_backup(ret, &copy, "its magic is gone");
 		return 1;
 	}

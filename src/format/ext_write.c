@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The changes that a rescue needs in ext: rename an entry in its folder, replace or create a small file. They go through
- * libext2fs onto the overlay, and every one is written out at once. Refused: whatever ext.c found against the file system,
- * damaged directories, encrypted, casefolded, verity, immutable and append-only inodes, files with several names. Where a
- * change fails half way, all further ones are refused until the overlay was put back and the file system opened again. */
+/* The changes that a rescue needs in ext: rename an entry in its folder, replace or create a small file. They
+ * go through libext2fs onto the overlay, and every one is written out at once. Refused: whatever ext.c found
+ * against the file system, damaged directories, encrypted, casefolded, verity, immutable and append-only
+ * inodes, files with several names. Where a change fails half way, all further ones are refused until the
+ * overlay was put back and the file system opened again. */
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/stat.h>
@@ -12,9 +13,16 @@
 #include "format/ext_priv.h"
 
 enum {
-	MAX_CONTENT = 16 << 20, SPARE_BLOCKS = 16,
-	FL_IMMUTABLE = 0x10, FL_APPEND = 0x20, FL_ENCRYPT = 0x800, FL_INDEX = 0x1000, FL_EXTENTS = 0x80000, FL_VERITY = 0x100000,
-	FL_INLINE = 0x10000000, FL_CASEFOLD = 0x40000000,
+	MAX_CONTENT = 16 << 20,
+	SPARE_BLOCKS = 16,
+	FL_IMMUTABLE = 0x10,
+	FL_APPEND = 0x20,
+	FL_ENCRYPT = 0x800,
+	FL_INDEX = 0x1000,
+	FL_EXTENTS = 0x80000,
+	FL_VERITY = 0x100000,
+	FL_INLINE = 0x10000000,
+	FL_CASEFOLD = 0x40000000,
 };
 
 /* A name in its folder, and what it leads to. */
@@ -87,7 +95,8 @@ static int touch_folder(struct ext_fs *x, uint32_t ino, struct err *e)
 	if (rc)
 		return rc;
 	i.v->i_mtime = i.v->i_ctime = (uint32_t)t;
-	if (i.size > EXT2_GOOD_OLD_INODE_SIZE && i.v->i_extra_isize >= offsetof(struct ext2_inode_large, i_atime_extra) - EXT2_GOOD_OLD_INODE_SIZE)
+	if (i.size > EXT2_GOOD_OLD_INODE_SIZE &&
+	    i.v->i_extra_isize >= offsetof(struct ext2_inode_large, i_atime_extra) - EXT2_GOOD_OLD_INODE_SIZE)
 		i.v->i_mtime_extra = i.v->i_ctime_extra = epoch(t);
 	return lib_inode_write(x, ino, &i, e);
 }
@@ -99,7 +108,8 @@ static int check_flags(const struct ext_inode *i, struct err *e)
 	if (i->flags & (FL_IMMUTABLE | FL_APPEND))
 		return err_set(e, -EPERM, "inode %" PRIu32 " is immutable or append-only", i->ino);
 	if (i->flags & (FL_ENCRYPT | FL_CASEFOLD | FL_VERITY))
-		return err_set(e, -EOPNOTSUPP, "inode %" PRIu32 " is encrypted, casefolded or sealed by verity", i->ino);
+		return err_set(e, -EOPNOTSUPP,
+			       "inode %" PRIu32 " is encrypted, casefolded or sealed by verity", i->ino);
 	return 0;
 }
 
@@ -122,15 +132,18 @@ static int find_in(struct ext_fs *x, struct place *p, const char *new_name, stru
 }
 
 /* new_name: the entry must be there and this name must not; NULL: the entry may be absent. */
-static int find_place(struct ext_fs *x, const char *path, const char *new_name, struct place *p, struct err *e)
+static int find_place(struct ext_fs *x, const char *path, const char *new_name, struct place *p,
+		      struct err *e)
 {
 	const char *slash = strrchr(path, '/');
 	cleanup_free char *folder = NULL;
 	int rc;
 
 	if (x->fs.write_refused || !x->lib)
-		return err_set(e, -EROFS, "%s", x->fs.write_refused ? x->fs.write_refused : "the file system is not open");
-	if (!slash || !slash[1] || strlen(slash + 1) > EXT_MAX_NAME || (new_name && (!*new_name || strlen(new_name) > EXT_MAX_NAME)))
+		return err_set(e, -EROFS, "%s",
+			       x->fs.write_refused ? x->fs.write_refused : "the file system is not open");
+	if (!slash || !slash[1] || strlen(slash + 1) > EXT_MAX_NAME ||
+	    (new_name && (!*new_name || strlen(new_name) > EXT_MAX_NAME)))
 		return err_set(e, -EINVAL, "not a name in a folder");
 	folder = str_ndup(path, slash == path ? 1 : (size_t)(slash - path));
 	if (!folder)
@@ -168,7 +181,8 @@ static int need_room(struct ext_fs *x, size_t len, struct err *e)
 
 /* ---- after ---- */
 
-/* Writes out what libext2fs holds; a change that failed after its first write closes the file system for more. */
+/* Writes out what libext2fs holds; a change that failed after its first write closes the file system for
+ * more. */
 static int finish(struct ext_fs *x, const struct place *p, const char *path, int rc, struct err *e)
 {
 	static const char why[] = "an earlier change of it failed half way";
@@ -192,7 +206,8 @@ static int finish(struct ext_fs *x, const struct place *p, const char *path, int
 
 /* ---- names ---- */
 
-static int link_name(struct ext_fs *x, struct place *p, const char *name, uint32_t ino, int type, struct err *e)
+static int link_name(struct ext_fs *x, struct place *p, const char *name, uint32_t ino, int type,
+		     struct err *e)
 {
 	bool typed = x->info.incompat & EXT_INCOMPAT_FILETYPE;
 	errcode_t code;
@@ -296,7 +311,8 @@ static int overwrite(struct ext_fs *x, struct place *p, const uint8_t *buf, size
 	return 0;
 }
 
-/* Block by block: ext2fs_file_write copies all of its input into a buffer of three blocks where the file's data is inline. */
+/* Block by block: ext2fs_file_write copies all of its input into a buffer of three blocks where the file's
+ * data is inline. */
 static int write_content(struct ext_fs *x, uint32_t ino, const uint8_t *buf, size_t len, struct err *e)
 {
 	uint32_t bs = x->info.block_size;
@@ -317,7 +333,8 @@ static int write_content(struct ext_fs *x, uint32_t ino, const uint8_t *buf, siz
 }
 
 /* Inline data that stays inline. 1 done, 0 it does not fit. */
-static int rewrite_inline(struct ext_fs *x, struct lib_inode *i, uint32_t ino, const uint8_t *buf, size_t len, struct err *e)
+static int rewrite_inline(struct ext_fs *x, struct lib_inode *i, uint32_t ino, const uint8_t *buf, size_t len,
+			  struct err *e)
 {
 	cleanup_free uint8_t *copy = malloc(len + 1);
 	errcode_t code;
@@ -473,7 +490,8 @@ int ext_op_replace(struct fs *fs, const char *path, const void *buf, size_t len,
 {
 	struct ext_fs *x = ext_of(fs);
 	cleanup_place struct place p = { 0 };
-	int rc = len > MAX_CONTENT ? err_set(e, -EFBIG, "more than %d bytes", MAX_CONTENT) : find_place(x, path, NULL, &p, e);
+	int rc = len > MAX_CONTENT ? err_set(e, -EFBIG, "more than %d bytes", MAX_CONTENT)
+				   : find_place(x, path, NULL, &p, e);
 
 	if (!rc)
 		rc = replace(x, &p, buf, len, e);

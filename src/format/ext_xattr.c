@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Extended attributes of ext (the kernel's Documentation/filesystems/ext4/attributes.rst): those in the inode, those in a
- * block of their own, and values in inodes of their own. Names and POSIX ACLs are given in the kernel's form. What leaves
- * its room, is out of order or above EXT_MAX_XATTR is refused. */
+/* Extended attributes of ext (the kernel's Documentation/filesystems/ext4/attributes.rst): those in the
+ * inode, those in a block of their own, and values in inodes of their own. Names and POSIX ACLs are given in
+ * the kernel's form. What leaves its room, is out of order or above EXT_MAX_XATTR is refused. */
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -10,8 +10,17 @@
 #include "format/ext_priv.h"
 
 enum {
-	MAGIC = (int)0xea020000, OLD_SIZE = 128, HEADER_SIZE = 32, INDEX_ACL = 2, INDEX_DEFAULT_ACL = 3, INDEX_SYSTEM = 7,
-	FL_EA_INODE = 0x200000, FL_INLINE = 0x10000000, MAX_ENTRIES = 4096, ACL_USER = 2, ACL_GROUP = 8,
+	MAGIC = (int)0xea020000,
+	OLD_SIZE = 128,
+	HEADER_SIZE = 32,
+	INDEX_ACL = 2,
+	INDEX_DEFAULT_ACL = 3,
+	INDEX_SYSTEM = 7,
+	FL_EA_INODE = 0x200000,
+	FL_INLINE = 0x10000000,
+	MAX_ENTRIES = 4096,
+	ACL_USER = 2,
+	ACL_GROUP = 8,
 };
 
 struct xattr_disk {
@@ -44,8 +53,13 @@ struct visit {
 static const char *prefix(unsigned index)
 {
 	static const char *const names[] = {
-		[1] = "user.", [2] = "system.posix_acl_access", [3] = "system.posix_acl_default", [4] = "trusted.", [6] = "security.",
-		[7] = "system.", [8] = "system.richacl",
+		[1] = "user.",
+		[2] = "system.posix_acl_access",
+		[3] = "system.posix_acl_default",
+		[4] = "trusted.",
+		[6] = "security.",
+		[7] = "system.",
+		[8] = "system.richacl",
 	};
 
 	return index < sizeof(names) / sizeof(names[0]) ? names[index] : NULL;
@@ -57,7 +71,8 @@ static int damaged(const struct ext_inode *i, struct err *e)
 }
 
 /* The entry at *off; 1 there is one, 0 the end, <0 damage. *off moves on. */
-static int next_entry(const struct ext_inode *i, const struct area *a, size_t *off, struct xattr_disk *ret, const uint8_t **ret_name, struct err *e)
+static int next_entry(const struct ext_inode *i, const struct area *a, size_t *off, struct xattr_disk *ret,
+		      const uint8_t **ret_name, struct err *e)
 {
 	size_t len;
 
@@ -102,7 +117,8 @@ static int value_of_inode(struct visit *v, const struct xattr_disk *d, uint8_t *
 	int rc;
 
 	if (len > EXT_MAX_XATTR)
-		return err_set(e, -EBADMSG, "inode %" PRIu32 ": an extended attribute of %zu bytes", v->inode->ino, len);
+		return err_set(e, -EBADMSG, "inode %" PRIu32 ": an extended attribute of %zu bytes",
+			       v->inode->ino, len);
 	rc = ext_inode_read(v->x, le32_get(d->value_ino), &i, e);
 	if (rc)
 		return rc;
@@ -152,7 +168,8 @@ static int tell_acl(struct visit *v, const char *name, const uint8_t *p, size_t 
 	return v->fn(v->arg, name, out, out_n);
 }
 
-static int tell(struct visit *v, const struct area *a, const struct xattr_disk *d, const uint8_t *name, struct err *e)
+static int tell(struct visit *v, const struct area *a, const struct xattr_disk *d, const uint8_t *name,
+		struct err *e)
 {
 	const uint8_t *value = a->p + a->value_base + le16_get(d->value_off);
 	cleanup_free uint8_t *owned = NULL;
@@ -237,8 +254,8 @@ static int tell_block(struct visit *v, struct err *e)
 	return tell_area(v, &a, e);
 }
 
-int ext_xattr_each(struct ext_fs *x, const struct ext_inode *i, int (*fn)(void *arg, const char *name, const void *v, size_t n), void *arg,
-		   struct err *e)
+int ext_xattr_each(struct ext_fs *x, const struct ext_inode *i,
+		   int (*fn)(void *arg, const char *name, const void *v, size_t n), void *arg, struct err *e)
 {
 	struct visit v = { .x = x, .inode = i, .fn = fn, .arg = arg };
 	struct area a;
@@ -253,7 +270,8 @@ int ext_xattr_each(struct ext_fs *x, const struct ext_inode *i, int (*fn)(void *
 	return i->acl_block ? tell_block(&v, e) : 0;
 }
 
-int ext_inline_tail(const struct ext_inode *i, uint32_t inode_size, const uint8_t **ret, size_t *ret_n, struct err *e)
+int ext_inline_tail(const struct ext_inode *i, uint32_t inode_size, const uint8_t **ret, size_t *ret_n,
+		    struct err *e)
 {
 	const uint8_t *name;
 	struct xattr_disk d;
@@ -267,7 +285,8 @@ int ext_inline_tail(const struct ext_inode *i, uint32_t inode_size, const uint8_
 		rc = next_entry(i, &a, &off, &d, &name, e);
 		if (rc <= 0)
 			return rc;
-		if (d.index != INDEX_SYSTEM || d.name_len != 4 || memcmp(name, "data", 4) != 0 || le32_get(d.value_ino))
+		if (d.index != INDEX_SYSTEM || d.name_len != 4 || memcmp(name, "data", 4) != 0 ||
+		    le32_get(d.value_ino))
 			continue;
 		*ret = a.p + le16_get(d.value_off);
 		*ret_n = le32_get(d.value_len);

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* One file system as a tree with one mount: the walking is tree.c's. Here is what only a single file system can do: the
- * writes. A write goes where the path leads after all links, never through a link that leads nowhere, and never where
- * the back end has a reason against it. */
+/* One file system as a tree with one mount: the walking is tree.c's. Here is what only a single file system
+ * can do: the writes. A write goes where the path leads after all links, never through a link that leads
+ * nowhere, and never where the back end has a reason against it. */
 #include "fs/fs.h"
 
 #include <string.h>
@@ -61,7 +61,8 @@ int fs_readlink(struct fs *fs, const char *path, char **ret, struct err *e)
 	return tree_readlink(&t, path, ret, e);
 }
 
-int fs_read(struct fs *fs, const char *path, void *buf, size_t len, uint64_t off, size_t *ret_n, struct err *e)
+int fs_read(struct fs *fs, const char *path, void *buf, size_t len, uint64_t off, size_t *ret_n,
+	    struct err *e)
 {
 	FS_TREE(t, fs);
 
@@ -75,7 +76,8 @@ int fs_slurp(struct fs *fs, const char *path, size_t max, char **ret, size_t *re
 	return tree_slurp(&t, path, max, ret, ret_n, e);
 }
 
-int fs_xattrs(struct fs *fs, const char *path, int (*fn)(void *arg, const char *name, const void *v, size_t n), void *arg, struct err *e)
+int fs_xattrs(struct fs *fs, const char *path,
+	      int (*fn)(void *arg, const char *name, const void *v, size_t n), void *arg, struct err *e)
 {
 	cleanup_free char *real = NULL;
 	int rc = fs_resolve(fs, path, 0, &real, e);
@@ -88,9 +90,14 @@ int fs_xattrs(struct fs *fs, const char *path, int (*fn)(void *arg, const char *
 static int may_write(const struct fs *fs, bool can, const char *path, struct err *e)
 {
 	if (!can)
-		return path_err(e, err_set(e, -EOPNOTSUPP, "%s file systems cannot be changed here", fs->ops->name), path);
+		return path_err(
+		    e, err_set(e, -EOPNOTSUPP, "%s file systems cannot be changed here", fs->ops->name),
+		    path);
 	if (fs->write_refused)
-		return path_err(e, err_set(e, -EROFS, "nothing may be changed in this file system: %s", fs->write_refused), path);
+		return path_err(
+		    e,
+		    err_set(e, -EROFS, "nothing may be changed in this file system: %s", fs->write_refused),
+		    path);
 	return 0;
 }
 
@@ -104,7 +111,8 @@ static int last_name(const char *path, size_t *ret_at, size_t *ret_n, struct err
 	at = end;
 	while (at && path[at - 1] != '/')
 		at--;
-	if (at == end || (end - at == 1 && path[at] == '.') || (end - at == 2 && !strncmp(path + at, "..", 2)))
+	if (at == end || (end - at == 1 && path[at] == '.') ||
+	    (end - at == 2 && !strncmp(path + at, "..", 2)))
 		return err_set(e, -EINVAL, "no name at its end");
 	if (end - at > MAX_NAME)
 		return err_set(e, -ENAMETOOLONG, "a name above %d bytes", MAX_NAME);

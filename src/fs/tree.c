@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The one place where paths of the failed system are walked. Symbolic links are resolved here, component by component,
- * with the failed system's root as "/": back ends see absolute paths without links, and nothing ever leaves the
- * images. fs.c walks a single file system as a tree with one mount. As in the kernel: 40 links, names of 255 bytes,
- * paths of 4096. A mount that cannot be read hides what lies under it: -ENODEV, never "absent". */
+/* The one place where paths of the failed system are walked. Symbolic links are resolved here, component by
+ * component, with the failed system's root as "/": back ends see absolute paths without links, and nothing
+ * ever leaves the images. fs.c walks a single file system as a tree with one mount. As in the kernel: 40
+ * links, names of 255 bytes, paths of 4096. A mount that cannot be read hides what lies under it: -ENODEV,
+ * never "absent". */
 #include "fs/tree.h"
 
 #include <stdio.h>
@@ -13,7 +14,8 @@
 
 enum { MAX_LINKS = 40, MAX_NAME = 255, MAX_PATH = 4096 };
 
-/* A walk: `at` is where it stands, absolute and without links ("" for the root); `rest` is what is left to go. */
+/* A walk: `at` is where it stands, absolute and without links ("" for the root); `rest` is what is left to
+ * go. */
 struct walk {
 	const struct tree *tree;
 	struct str at;
@@ -48,7 +50,8 @@ static bool is_below(const char *path, const char *at)
 	return strncmp(path, at, n) == 0 && (path[n] == '/' || !path[n]);
 }
 
-/* The mount that holds an absolute path without links: the longest one, of equals the last. *ret_in: the path in it. */
+/* The mount that holds an absolute path without links: the longest one, of equals the last. *ret_in: the path
+ * in it. */
 static const struct mount *mount_of(const struct tree *t, const char *path, const char **ret_in)
 {
 	const struct mount *best = NULL;
@@ -74,7 +77,8 @@ static int no_device(const struct mount *m, struct err *e)
 {
 	if (!m)
 		return err_set(e, -ENODEV, "the root file system is not known");
-	return err_set(e, -ENODEV, "what is mounted at %s cannot be read: %s", m->at, m->why ? m->why : "it is not attached");
+	return err_set(e, -ENODEV, "what is mounted at %s cannot be read: %s", m->at,
+		       m->why ? m->why : "it is not attached");
 }
 
 /* What is at path, an absolute one without links but perhaps a link itself. */
@@ -218,8 +222,8 @@ static int walk(struct walk *w, const char *path, struct err *e)
 	return 0;
 }
 
-static int resolve(const struct tree *t, const char *path, int flags, const struct mount **ret, char **ret_path, struct fs_stat *ret_st,
-		   struct err *e)
+static int resolve(const struct tree *t, const char *path, int flags, const struct mount **ret,
+		   char **ret_path, struct fs_stat *ret_st, struct err *e)
 {
 	cleanup_walk struct walk w = { .tree = t, .follow = !(flags & FS_NOFOLLOW) };
 	const struct mount *m;
@@ -241,8 +245,8 @@ static int resolve(const struct tree *t, const char *path, int flags, const stru
 	return 0;
 }
 
-/* "at" without doubled, trailing and missing slashes; where the tree so far shows links in it, without these, since a
- * mount lies where its path leads. */
+/* "at" without doubled, trailing and missing slashes; where the tree so far shows links in it, without these,
+ * since a mount lies where its path leads. */
 static char *mount_place(const struct tree *t, const char *at)
 {
 	cleanup_walk struct walk w = { .tree = t, .follow = true };
@@ -262,7 +266,8 @@ static char *mount_place(const struct tree *t, const char *at)
 	return str_take(&s);
 }
 
-int tree_mount(struct tree *t, const char *at, struct fs *fs, const struct node *node, const char *why, struct err *e)
+int tree_mount(struct tree *t, const char *at, struct fs *fs, const struct node *node, const char *why,
+	       struct err *e)
 {
 	cleanup_free char *place = mount_place(t, at), *reason = why ? str_ndup(why, strlen(why)) : NULL;
 	struct mount *m;
@@ -286,7 +291,8 @@ void tree_done(struct tree *t)
 	*t = (struct tree){ 0 };
 }
 
-int tree_resolve(const struct tree *t, const char *path, int flags, const struct mount **ret, char **ret_path, struct err *e)
+int tree_resolve(const struct tree *t, const char *path, int flags, const struct mount **ret, char **ret_path,
+		 struct err *e)
 {
 	struct fs_stat st;
 
@@ -301,7 +307,8 @@ int tree_stat(const struct tree *t, const char *path, int flags, struct fs_stat 
 	return resolve(t, path, flags, &m, &in, ret, e);
 }
 
-int tree_list(const struct tree *t, const char *path, int (*fn)(void *arg, const char *name), void *arg, struct err *e)
+int tree_list(const struct tree *t, const char *path, int (*fn)(void *arg, const char *name), void *arg,
+	      struct err *e)
 {
 	cleanup_free char *in = NULL;
 	const struct mount *m;
@@ -330,7 +337,8 @@ int tree_readlink(const struct tree *t, const char *path, char **ret, struct err
 }
 
 /* Reading a FIFO or a device through the kernel would hang or worse: regular files only. */
-static int resolve_file(const struct tree *t, const char *path, const struct mount **ret, char **ret_in, struct fs_stat *ret_st, struct err *e)
+static int resolve_file(const struct tree *t, const char *path, const struct mount **ret, char **ret_in,
+			struct fs_stat *ret_st, struct err *e)
 {
 	cleanup_free char *in = NULL;
 	int rc = resolve(t, path, 0, ret, &in, ret_st, e);
@@ -338,12 +346,14 @@ static int resolve_file(const struct tree *t, const char *path, const struct mou
 	if (rc)
 		return rc;
 	if (ret_st->type != FS_FILE)
-		return path_err(e, err_set(e, ret_st->type == FS_DIR ? -EISDIR : -EINVAL, "not a regular file"), path);
+		return path_err(
+		    e, err_set(e, ret_st->type == FS_DIR ? -EISDIR : -EINVAL, "not a regular file"), path);
 	*ret_in = take_ptr(&in);
 	return 0;
 }
 
-int tree_read(const struct tree *t, const char *path, void *buf, size_t len, uint64_t off, size_t *ret_n, struct err *e)
+int tree_read(const struct tree *t, const char *path, void *buf, size_t len, uint64_t off, size_t *ret_n,
+	      struct err *e)
 {
 	cleanup_free char *in = NULL;
 	const struct mount *m;
@@ -364,7 +374,8 @@ int tree_slurp(const struct tree *t, const char *path, size_t max, char **ret, s
 	if (rc)
 		return rc;
 	if (st.size > max || st.size >= SIZE_MAX)
-		return path_err(e, err_set(e, -EFBIG, "%ju bytes, more than %zu", (uintmax_t)st.size, max), path);
+		return path_err(e, err_set(e, -EFBIG, "%ju bytes, more than %zu", (uintmax_t)st.size, max),
+				path);
 	buf = calloc(1, (size_t)st.size + 1);
 	if (!buf)
 		return err_oom(e);

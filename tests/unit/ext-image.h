@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* ext images for tests, made by mke2fs from a folder, and opened through an overlay as the program does it. Tests are
- * skipped where e2fsprogs is not installed. */
+/* ext images for tests, made by mke2fs from a folder, and opened through an overlay as the program does it.
+ * Tests are skipped where e2fsprogs is not installed. */
 #ifndef TESTS_EXT_IMAGE_H
 #define TESTS_EXT_IMAGE_H
 
@@ -23,7 +23,8 @@ struct image {
 	struct fs *fs;
 };
 
-/* Runs a tool; its output goes to a file in the image's folder. The exit status, or 127 where there is no such tool. */
+/* Runs a tool; its output goes to a file in the image's folder. The exit status, or 127 where there is no
+ * such tool. */
 static inline int image_run(const struct image *i, const char *const argv[])
 {
 	char out[96];
@@ -162,7 +163,8 @@ static inline void image_done(struct image *i)
 	(void)image_run(i, argv);
 }
 
-static inline int image_write_back(void *arg, uint64_t off, const uint8_t *old_, const uint8_t *new_, size_t len)
+static inline int image_write_back(void *arg, uint64_t off, const uint8_t *old_, const uint8_t *new_,
+				   size_t len)
 {
 	(void)old_;
 	return pwrite(*(int *)arg, new_, len, (off_t)off) == (ssize_t)len ? 0 : -EIO;

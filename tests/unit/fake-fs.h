@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A file system out of a table, for tests of walking: rows of paths, types and content. Reading a row that is no regular
- * file is counted, since the real one might hang there. */
+/* A file system out of a table, for tests of walking: rows of paths, types and content. Reading a row that is
+ * no regular file is counted, since the real one might hang there. */
 #ifndef TESTS_FAKE_FS_H
 #define TESTS_FAKE_FS_H
 
@@ -43,7 +43,8 @@ static inline int fake_stat(struct fs *fs, const char *path, struct fs_stat *ret
 	return 0;
 }
 
-static inline int fake_list(struct fs *fs, const char *path, int (*fn)(void *arg, const char *name), void *arg, struct err *e)
+static inline int fake_list(struct fs *fs, const char *path, int (*fn)(void *arg, const char *name),
+			    void *arg, struct err *e)
 {
 	size_t n = strlen(path);
 	int rc = 0;
@@ -52,7 +53,8 @@ static inline int fake_list(struct fs *fs, const char *path, int (*fn)(void *arg
 	if (n == 1)
 		n = 0;
 	for (const struct fake_row *r = ((struct fake_fs *)fs)->rows; r->path && !rc; r++)
-		if (!strncmp(r->path, path, n) && r->path[n] == '/' && r->path[n + 1] && !strchr(r->path + n + 1, '/'))
+		if (!strncmp(r->path, path, n) && r->path[n] == '/' && r->path[n + 1] &&
+		    !strchr(r->path + n + 1, '/'))
 			rc = fn(arg, r->path + n + 1);
 	return rc;
 }
@@ -66,7 +68,8 @@ static inline int fake_readlink(struct fs *fs, const char *path, char **ret, str
 	return 0;
 }
 
-static inline int fake_read(struct fs *fs, const char *path, void *buf, size_t len, uint64_t off, size_t *ret_n, struct err *e)
+static inline int fake_read(struct fs *fs, const char *path, void *buf, size_t len, uint64_t off,
+			    size_t *ret_n, struct err *e)
 {
 	const struct fake_row *r = fake_find(fs, path);
 	size_t n = r && r->text ? strlen(r->text) : 0;
@@ -105,8 +108,14 @@ static inline void fake_close(struct fs *fs)
 }
 
 static const struct fs_ops fake_ops = {
-	.name = "fake", .stat = fake_stat, .list = fake_list, .readlink = fake_readlink, .read = fake_read, .replace = fake_replace,
-	.rename = fake_rename, .close = fake_close,
+	.name = "fake",
+	.stat = fake_stat,
+	.list = fake_list,
+	.readlink = fake_readlink,
+	.read = fake_read,
+	.replace = fake_replace,
+	.rename = fake_rename,
+	.close = fake_close,
 };
 #define FAKE_FS(table) { .fs = { .ops = &fake_ops }, .rows = (table) }
 

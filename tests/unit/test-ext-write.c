@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests format/ext_write.c: after every change e2fsck has nothing to say, the change is there, and nothing else changed. */
+/* Tests format/ext_write.c: after every change e2fsck has nothing to say, the change is there, and nothing
+ * else changed. */
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 #include <inttypes.h>
@@ -134,7 +135,8 @@ static void expect_rename(struct image *i, const char *path, const char *folder,
 	(void)snprintf(moved, sizeof(moved), "%s/%s", folder, new_name);
 	cr_assert_eq(fs_stat(i->fs, path, FS_NOFOLLOW, &was, &e), 0, "%s", e.msg);
 	cr_assert_eq(fs_rename(i->fs, path, new_name, &e), 0, "%s", e.msg);
-	cr_assert_eq(fs_stat(i->fs, moved, FS_NOFOLLOW, &is, &e), 0, "it is there before it is synced: %s", e.msg);
+	cr_assert_eq(fs_stat(i->fs, moved, FS_NOFOLLOW, &is, &e), 0, "it is there before it is synced: %s",
+		     e.msg);
 	image_commit(i);
 	cr_assert_eq(fs_stat(i->fs, path, FS_NOFOLLOW, &is, &e), -ENOENT);
 	cr_assert_eq(fs_stat(i->fs, moved, FS_NOFOLLOW, &is, &e), 0, "%s", e.msg);
@@ -253,7 +255,8 @@ ParameterizedTest(struct layout *l, ext_write, files_are_created)
 	cr_assert_str_eq(got, "new\n");
 	free(got);
 	cr_assert_eq(fs_stat(i.fs, "/etc/new", 0, &st, &e), 0);
-	cr_assert(st.type == FS_FILE && st.mode == 0644 && !st.uid && !st.gid && st.nlink == 1 && st.mtime == CLOCK);
+	cr_assert(st.type == FS_FILE && st.mode == 0644 && !st.uid && !st.gid && st.nlink == 1 &&
+		  st.mtime == CLOCK);
 	expect_same(old, i.fs, "/etc/new", "/etc");
 	free(old);
 	image_done(&i);
@@ -375,7 +378,8 @@ ParameterizedTest(struct refusal *r, ext_write, what_cannot_be_changed_safely_is
 		rc = fs_rename(i.fs, r->path, "x", &e);
 		cr_assert_eq(rc, r->code, "%s: %d %s", r->command, rc, e.msg);
 	}
-	cr_assert(blk_overlay_walk(i.disk, count_changes, &changed, NULL) == 0 && !changed, "something was written");
+	cr_assert(blk_overlay_walk(i.disk, count_changes, &changed, NULL) == 0 && !changed,
+		  "something was written");
 	image_done(&i);
 }
 
@@ -406,7 +410,8 @@ Test(ext_write, a_full_file_system_is_left_as_it_is)
 	image_make(&i, "-t ext4 -b 1024 -O ^has_journal", "4M");
 	image_open(&i);
 	cr_assert_eq(fs_replace(i.fs, "/etc/fstab", much, 8 << 20, &e), -ENOSPC, "%s", e.msg);
-	cr_assert(blk_overlay_walk(i.disk, count_changes, &changed, NULL) == 0 && !changed, "something was written");
+	cr_assert(blk_overlay_walk(i.disk, count_changes, &changed, NULL) == 0 && !changed,
+		  "something was written");
 	cr_assert_null(i.fs->write_refused);
 	free(much);
 	image_done(&i);

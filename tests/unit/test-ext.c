@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Tests format/ext_super.c, ext.c, ext_map.c, ext_dir.c, ext_xattr.c and ext_alloc.c: images of mke2fs are read whole, and
- * damaged ones end in an error or in what can still be read. */
+/* Tests format/ext_super.c, ext.c, ext_map.c, ext_dir.c, ext_xattr.c and ext_alloc.c: images of mke2fs are
+ * read whole, and damaged ones end in an error or in what can still be read. */
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 #include <inttypes.h>
@@ -138,7 +138,8 @@ ParameterizedTest(struct layout *l, ext, every_layout_is_read)
 	while (ext_next_backup(ext_node_info(&i.node), &group, &off)) {
 		struct ext_info copy;
 
-		cr_assert_eq(ext_read_super(i.disk, off, &copy, &e), 0, "group %" PRIu32 ": %s", group, e.msg);
+		cr_assert_eq(ext_read_super(i.disk, off, &copy, &e), 0, "group %" PRIu32 ": %s", group,
+			     e.msg);
 		cr_assert(copy.group_nr == group && !memcmp(copy.uuid, ext_node_info(&i.node)->uuid, 16));
 	}
 	n = ext_pick_allocated(i.fs, picks, 50, &e);
@@ -167,7 +168,9 @@ Test(ext, names_and_numbers_are_those_of_the_superblock)
 
 Test(ext, backups_are_where_the_geometry_puts_them)
 {
-	struct ext_info x = { .groups = 130, .blocks_per_group = 8192, .first_data_block = 1, .block_size = 1024 };
+	struct ext_info x = {
+		.groups = 130, .blocks_per_group = 8192, .first_data_block = 1, .block_size = 1024
+	};
 	static const uint32_t sparse[] = { 1, 3, 5, 7, 9, 25, 27, 49, 81, 125 };
 	uint32_t g = 0;
 	uint64_t off;
@@ -300,7 +303,8 @@ Test(ext, an_external_journal_is_named)
 	rmdir(i.folder);
 	strcpy(i.folder, "/");
 	{
-		const char *argv[] = { "mke2fs", "-q", "-F", "-O", "journal_dev", "-b", "1024", i.path, "4M", NULL };
+		const char *argv[] = { "mke2fs", "-q",	 "-F",	 "-O", "journal_dev",
+				       "-b",	 "1024", i.path, "4M", NULL };
 
 		if (image_run(&i, argv) == 127)
 			cr_skip_test("mke2fs is not installed");
@@ -388,7 +392,8 @@ Test(ext, a_damaged_directory_gives_what_it_has_and_then_an_error)
 	cr_assert(strstr(e.msg, "/many"), "%s", e.msg);
 	cr_assert(n > 200 && n < LONG_NAMES, "%u", n);
 	cr_assert_eq(fs_stat(i.fs, "/many/nope", 0, &st, &e), -EBADMSG, "a name may be in the damaged part");
-	cr_assert_eq(fs_rename(i.fs, "/many/a-name-of-some-length-299", "x", &e), -EBADMSG, "nothing is changed in a damaged directory");
+	cr_assert_eq(fs_rename(i.fs, "/many/a-name-of-some-length-299", "x", &e), -EBADMSG,
+		     "nothing is changed in a damaged directory");
 	image_done(&i);
 }
 
@@ -441,6 +446,34 @@ Test(ext, an_extent_tree_that_points_at_itself_ends)
 	reopen(&i);
 	cr_assert_eq(fs_read(i.fs, "/big", &c, 1, 0, &n, &e), -EBADMSG);
 	cr_assert(strstr(e.msg, "extent tree"), "%s", e.msg);
+	image_done(&i);
+}
+
+Test(ext, what_the_file_system_encrypts_is_listed_but_not_read)
+{
+	struct image i;
+	struct err e = { "" };
+	struct fs_stat st;
+	char *text;
+	size_t n;
+
+	image_new(&i);
+	fill(&i);
+	image_make(&i, "-t ext4 -b 1024", "48M");
+	image_debugfs(&i, "sif /etc/fstab flags 0x80800");
+	image_debugfs(&i, "sif /long flags 0x80800");
+	image_debugfs(&i, "sif /many flags 0x80800");
+	image_open(&i);
+	cr_assert_eq(fs_slurp(i.fs, "/etc/fstab", 100, &text, &n, &e), -EOPNOTSUPP);
+	cr_assert(strstr(e.msg, "encrypted"), "%s", e.msg);
+	cr_assert_eq(fs_readlink(i.fs, "/long", &text, &e), -EOPNOTSUPP);
+	cr_assert_eq(fs_stat(i.fs, "/etc/fstab", 0, &st, &e), 0);
+	{
+		unsigned names = 0;
+
+		cr_assert_eq(fs_list(i.fs, "/many", count_name, &names, &e), 0, "%s", e.msg);
+		cr_assert_eq(names, LONG_NAMES);
+	}
 	image_done(&i);
 }
 

@@ -36,7 +36,9 @@ struct world {
 
 static void world_make(struct world *w)
 {
-	*w = (struct world){ .root = FAKE_FS(root_rows), .var = FAKE_FS(var_rows), .boot = FAKE_FS(boot_rows) };
+	*w = (struct world){ .root = FAKE_FS(root_rows),
+			     .var = FAKE_FS(var_rows),
+			     .boot = FAKE_FS(boot_rows) };
 	cr_assert_eq(tree_mount(&w->t, "/", &w->root.fs, NULL, NULL, NULL), 0);
 	cr_assert_eq(tree_mount(&w->t, "/var/", &w->var.fs, NULL, NULL, NULL), 0);
 	cr_assert_eq(tree_mount(&w->t, "//boot", &w->boot.fs, NULL, NULL, NULL), 0);
@@ -67,7 +69,8 @@ Test(tree, links_cross_into_other_mounts_and_back)
 	expect(&w.t, "/var/root/variable", "not in /var");
 	expect(&w.t, "/var/../variable", "not in /var");
 	expect(&w.t, "/boot/../../boot/grub/../grub/file", "in boot");
-	cr_assert_eq(tree_stat(&w.t, "/var/hidden", 0, &st, NULL), -ENOENT, "what lies under a mount is hidden");
+	cr_assert_eq(tree_stat(&w.t, "/var/hidden", 0, &st, NULL), -ENOENT,
+		     "what lies under a mount is hidden");
 	cr_assert_eq(tree_stat(&w.t, "/variable", 0, &st, NULL), 0, "/variable is not below /var");
 	tree_done(&w.t);
 	cr_assert_eq(w.t.n, 0);
