@@ -83,26 +83,22 @@ static void print_edit(struct json_object *x)
 {
 	struct json_object *lines;
 	const char *kind = field(x, "kind");
+	cleanup_str struct str s = { 0 };
 
 	json_object_object_get_ex(x, "lines", &lines);
-	printf("%s  ", !strcmp(kind, "rename") ? "rename " : !strcmp(kind, "replay-journal") ? "replay " : json_object_array_length(lines) ? "comment" : "replace");
-	say(field(x, "node"));
-	putchar(':');
-	say(field(x, "path"));
+	str_addf(&s, "%s:%s", field(x, "node"), field(x, "path"));
 	for (size_t i = 0; i < json_object_array_length(lines); i++)
-		printf("%s%s", i ? ", " : " line ", json_object_get_string(json_object_array_get_idx(lines, i)));
-	putchar('\n');
-	if (*field(x, "to")) {
-		fputs("      to ", stdout);
-		say(field(x, "to"));
-		putchar('\n');
-	}
+		str_addf(&s, "%s%s", i ? ", " : " line ", json_object_get_string(json_object_array_get_idx(lines, i)));
+	if (*field(x, "to"))
+		str_addf(&s, "\nto %s", field(x, "to"));
+	text_wrap(!strcmp(kind, "rename") ? "rename " : !strcmp(kind, "replay-journal") ? "replay " : json_object_array_length(lines) ? "comment " : "write  ",
+		  "       ", str_text(&s), stdout);
 }
 
 static void print_boot(const struct clean *c)
 {
 	if (c->starts_by_itself)
-		puts("boot   ADE STARTS ENCRYPTING BY ITSELF at the next boot (its newest request has\n       not been run); --for no-start prevents that");
+		puts("boot   ADE STARTS BY ITSELF at the next boot: its newest request has not been\n       run; --for no-start prevents that");
 	if (c->boot_text && *c->boot_text)
 		text_wrap("boot   ", "       ", c->boot_text, stdout);
 }

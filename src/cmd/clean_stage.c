@@ -50,6 +50,22 @@ static void add_command(struct json_object *a, const char *fmt, ...)
 	json_object_array_add(a, json_str(str_text(&s)));
 }
 
+/* A small text that was replaced, or made: how to have it back. */
+static void by_hand_text(struct json_object *a, const struct edit *x, const char *path)
+{
+	struct fs *fs = node_fs((struct node *)x->on, NULL);
+	cleanup_free char *old = NULL;
+	size_t n = 0;
+	int r = fs ? fs_slurp(fs, x->path, 64, &old, &n, NULL) : -EIO;
+
+	if (r == -ENOENT)
+		add_command(a, "rm %s", path);
+	else if (r == 0 && strspn(old, "0123456789") == n)
+		add_command(a, "printf %%s %s > %s", old, path);
+	else
+		add_command(a, "# %s was replaced: its old content is in the undo file", path);
+}
+
 /* The way back in the booted VM, where the undo file no longer fits. */
 static void by_hand(struct json_object *a, const struct edit *x)
 {
@@ -62,7 +78,7 @@ static void by_hand(struct json_object *a, const struct edit *x)
 		for (size_t i = 0; i < x->nlines; i++)
 			add_command(a, "sed -i '%us/^# aderescue: //' %s", x->lines[i], path);
 	} else if (x->kind == EDIT_REPLACE) {
-		add_command(a, "%s was replaced: its old content is in the undo file", path);
+		by_hand_text(a, x, path);
 	}
 }
 
@@ -235,6 +251,12 @@ static int look_again(struct clean *c, const char *root, struct err *e)
 	}
 	c->verdict_after = verdict_name(j->verdict);
 	c->rule_after = j->rule ? j->rule->id : "undecided";
+	if (j->boot.text) {
+		/* what the boot does is read from the result, not foretold */
+		free(c->boot_text);
+		c->boot_text = str_printf("%s", j->boot.text);
+		c->starts_by_itself = j->starts_by_itself;
+	}
 	if (j->verdict != VERDICT_NO_STATE)
 		clean_refuse(c, EXIT_UNVERIFIED, "the staged result is %s (%s), not no-state; nothing was written", c->verdict_after, c->rule_after);
 	for (size_t i = 0; i < j->findings.n; i++)

@@ -16,7 +16,7 @@ static void push(struct page *p, int rank, struct str *line)
 	struct page_line *slot = vec_push(&p->v, &p->n);
 
 	if (slot)
-		*slot = (struct page_line){ .text = str_take(line), .rank = rank };
+		*slot = (struct page_line){ .text = str_take(line), .rank = rank, .paragraph = p->paragraphs };
 	if (!slot || !slot->text) {
 		p->failed = 1;
 		if (slot)
@@ -32,7 +32,6 @@ static void wrap(struct page *p, int rank, const char *head, const char *indent,
 	struct str line = { 0 };
 	size_t gap = 0;                 /* two spaces of ours stay two */
 	bool fresh = true;
-	int lines = 0;
 
 	str_add(&line, head);
 	while (*text) {
@@ -41,7 +40,7 @@ static void wrap(struct page *p, int rank, const char *head, const char *indent,
 		if (n > room)
 			n = room;
 		if (!fresh && line.n + gap + n > PAGE_COLUMNS) {
-			push(p, rank + (lines++ ? 1 : 0), &line);
+			push(p, rank, &line);
 			str_add(&line, indent);
 			fresh = true;
 		}
@@ -52,7 +51,7 @@ static void wrap(struct page *p, int rank, const char *head, const char *indent,
 		fresh = false;
 		text += n;
 		if (*text == '\n') {
-			push(p, rank + (lines++ ? 1 : 0), &line);
+			push(p, rank, &line);
 			str_add(&line, indent);
 			fresh = true;
 			text++;
@@ -60,7 +59,8 @@ static void wrap(struct page *p, int rank, const char *head, const char *indent,
 		gap = strspn(text, " ");
 		text += gap;
 	}
-	push(p, rank + (lines && rank != RANK_MUST ? 1 : 0), &line);
+	push(p, rank, &line);
+	p->paragraphs++;
 }
 
 void page_add(struct page *p, int rank, const char *head, const char *indent, const char *text)
@@ -101,6 +101,32 @@ static size_t bytes_of(const struct page *p)
 	return n;
 }
 
+static void drop_line(struct page *p, size_t i)
+{
+	free(p->v[i].text);
+	memmove(&p->v[i], &p->v[i + 1], (p->n - i - 1) * sizeof(*p->v));
+	p->n--;
+}
+
+/* The line before a dropped one of its paragraph says that something is missing. */
+static void mark_cut(struct page *p, struct page_line *l)
+{
+	size_t n = strlen(l->text);
+	char *cut;
+
+	if (str_ends(l->text, " ..."))
+		return;
+	if (n > PAGE_COLUMNS - 4)
+		n = PAGE_COLUMNS - 4;
+	cut = str_printf("%.*s ...", (int)n, l->text);
+	if (!cut) {
+		p->failed = 1;
+		return;
+	}
+	free(l->text);
+	l->text = cut;
+}
+
 void page_fit(struct page *p, size_t max_lines, size_t max_bytes)
 {
 	while (p->n > max_lines || bytes_of(p) > max_bytes) {
@@ -111,9 +137,9 @@ void page_fit(struct page *p, size_t max_lines, size_t max_bytes)
 				worst = i;
 		if (p->n == 0 || p->v[worst].rank == RANK_MUST)
 			return;
-		free(p->v[worst].text);
-		memmove(&p->v[worst], &p->v[worst + 1], (p->n - worst - 1) * sizeof(*p->v));
-		p->n--;
+		if (worst && p->v[worst - 1].paragraph == p->v[worst].paragraph)
+			mark_cut(p, &p->v[worst - 1]);
+		drop_line(p, worst);
 	}
 }
 
