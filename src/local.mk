@@ -22,7 +22,6 @@ libaderescue_a_SOURCES = \
 	src/blk/mem.c \
 	src/blk/overlay.c \
 	src/blk/stage.c \
-	src/blk/stripe.c \
 	src/cmd/args.c \
 	src/cmd/args.h \
 	src/cmd/bek.c \
@@ -71,9 +70,6 @@ libaderescue_a_SOURCES = \
 	src/format/luks_judge.c \
 	src/format/luks_parts.h \
 	src/format/luks_read.c \
-	src/format/lvm.h \
-	src/format/lvm_priv.h \
-	src/format/lvm_text.c \
 	src/format/mbr.c \
 	src/format/other.c \
 	src/format/part.c \

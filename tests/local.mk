@@ -23,6 +23,7 @@ UNIT_TESTS = \
 	tests/bin/test-other \
 	tests/bin/test-overlay \
 	tests/bin/test-plain \
+	tests/bin/test-plan \
 	tests/bin/test-rules-rows \
 	tests/bin/test-secret \
 	tests/bin/test-stage \
@@ -58,6 +59,7 @@ tests_bin_test_mbr_SOURCES = tests/unit/test-mbr.c
 tests_bin_test_other_SOURCES = tests/unit/test-other.c
 tests_bin_test_overlay_SOURCES = tests/unit/test-overlay.c
 tests_bin_test_plain_SOURCES = tests/unit/test-plain.c
+tests_bin_test_plan_SOURCES = tests/unit/test-plan.c
 tests_bin_test_rules_rows_SOURCES = tests/unit/test-rules-rows.c
 tests_bin_test_secret_SOURCES = tests/unit/test-secret.c
 tests_bin_test_stage_SOURCES = tests/unit/test-stage.c
@@ -114,6 +116,8 @@ tests_bin_test_overlay_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_src
 tests_bin_test_overlay_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
 tests_bin_test_plain_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
 tests_bin_test_plain_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
+tests_bin_test_plan_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
+tests_bin_test_plan_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
 tests_bin_test_rules_rows_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
 tests_bin_test_rules_rows_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
 tests_bin_test_secret_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
@@ -141,7 +145,7 @@ tests_bin_test_volumes_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
 endif
-EXTRA_DIST += tests/unit/ext-image.h tests/unit/fake-fs.h tests/unit/disk.h tests/unit/make-luks.h tests/unit/memfs.h tests/unit/vm-builder.h tests/unit/vmfix.h tests/unit/vmgraph.h
+EXTRA_DIST += tests/unit/disk.h tests/unit/ext-image.h tests/unit/fake-fs.h tests/unit/make-luks.h tests/unit/memfs.h tests/unit/vm-builder.h tests/unit/vmfix.h tests/unit/vmgraph.h
 
 # Crash states of the commit protocol
 check_PROGRAMS += tests/bin/crash
