@@ -157,7 +157,7 @@ static bool role_by_mounts(struct machine *m, struct volume *v, enum vol_role *r
 static enum vol_role role_of(struct machine *m, struct volume *v, const char **ret_at)
 {
 	const struct node *n = v->node;
-	enum vol_role role;
+	enum vol_role role = VOL_DATA;
 
 	*ret_at = NULL;
 	if (node_is_bek(m->w, n))
