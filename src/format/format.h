@@ -7,7 +7,7 @@
 #include "graph.h"
 
 struct format {
-	const char *name;               /* ours: "vhd", "gpt", "mbr", "luks", "ext", "fat", "other" */
+	const char *name;               /* ours: "vhd", "gpt", "mbr", "luks", "ext", "xfs", "fat", "other" */
 	int (*parse)(struct blk *, void **ret_meta, struct err *e);   /* 1 mine, 0 not mine, <0 I/O */
 	/* Fill node->fmt, uuid, label, state, why from meta. NULL: nothing to fill. */
 	int (*describe)(struct node *, struct err *e);
@@ -19,7 +19,7 @@ struct format {
 
 /* Order is meaning: containers before file systems; luks before ext, since stale ext superblocks survive in-place
  * encryption; other (libblkid) last, it names what is left. */
-#define FORMATS(X) X(vhd) X(gpt) X(mbr) X(luks) X(ext) X(fat) X(other)
+#define FORMATS(X) X(vhd) X(gpt) X(mbr) X(luks) X(lvm) X(ext) X(xfs) X(fat) X(other)
 #define X(n) extern const struct format format_##n;
 FORMATS(X)
 #undef X
