@@ -75,6 +75,16 @@ libaderescue_a_SOURCES = \
 	src/format/part.c \
 	src/format/utf16.h \
 	src/format/vhd.c \
+	src/format/xfs.c \
+	src/format/xfs.h \
+	src/format/xfs_bmap.c \
+	src/format/xfs_dir.c \
+	src/format/xfs_fs.c \
+	src/format/xfs_inode.c \
+	src/format/xfs_log.c \
+	src/format/xfs_priv.h \
+	src/format/xfs_super.c \
+	src/format/xfs_xattr.c \
 	src/fs/fs.c \
 	src/fs/fs.h \
 	src/fs/fsfile.c \
