@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Which attached volume stands behind each of ADE's lines. LUN names mean nothing on another machine, so a data line is followed
- * by what the volume says of itself, by its header file, by UUIDs; and "nothing backs it" is said only where every attached
- * volume that could be meant is proved plain or is known to be another one's. */
+/* Which attached volume stands behind each of ADE's lines. LUN names mean nothing on another machine, so a
+ * data line is followed by what the volume says of itself, by its header file, by UUIDs; and "nothing backs
+ * it" is said only where every attached volume that could be meant is proved plain or is known to be another
+ * one's. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -38,7 +39,8 @@ static const struct volume *by_info(const struct machine *m, const char *mapper)
 	const struct volume *found = NULL;
 
 	for (size_t i = 0; mapper && i < m->w->ninfos; i++) {
-		const struct volume *v = str_eq(m->w->infos[i].mapper, mapper) ? volume_of(m, m->w->infos[i].node) : NULL;
+		const struct volume *v =
+			str_eq(m->w->infos[i].mapper, mapper) ? volume_of(m, m->w->infos[i].node) : NULL;
 
 		if (!v || v == found)
 			continue;
@@ -57,7 +59,8 @@ static bool is_in_tree(const struct machine *m, const struct node *n)
 	return false;
 }
 
-/* By the header file that the line names, or azureluksheaderMAPPER; by a header whose UUID is the mapper's name. */
+/* By the header file that the line names, or azureluksheaderMAPPER; by a header whose UUID is the mapper's
+ * name. */
 static const struct volume *by_header(const struct machine *m, const struct ade_line *l)
 {
 	cleanup_free char *file = l->mapper ? str_printf("azureluksheader%s", l->mapper) : NULL;
@@ -69,7 +72,8 @@ static const struct volume *by_header(const struct machine *m, const struct ade_
 
 		if (!v)
 			continue;
-		if (base && is_in_tree(m, h->node) && (str_eq(base, base_name(l->header)) || str_eq(base, file)))
+		if (base && is_in_tree(m, h->node) &&
+		    (str_eq(base, base_name(l->header)) || str_eq(base, file)))
 			return v;
 		if (str_eq_nocase(h->info.uuid, l->mapper))
 			return v;
@@ -130,8 +134,8 @@ static bool can_be(const struct machine *m, const struct volume *v, const struct
 {
 	struct dev d;
 
-	if (v == m->vm->root_volume || v->role == VOL_BEK || v->role == VOL_SMALL || v->role == VOL_BOOT || v->role == VOL_ESP ||
-	    v->role == VOL_SWAP || backs(v) == TRI_NO || is_named_elsewhere(m, v))
+	if (v == m->vm->root_volume || v->role == VOL_BEK || v->role == VOL_SMALL || v->role == VOL_BOOT ||
+	    v->role == VOL_ESP || v->role == VOL_SWAP || backs(v) == TRI_NO || is_named_elsewhere(m, v))
 		return false;
 	dev_parse(m, l->device ? l->device : "", &d);
 	return d.kind == DEV_NONE || d.kind == DEV_MAPPER || d.kind == DEV_TEMP || dev_can_mean(&d, v->node);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Devices by the names that the failed system's own files give them: UUID=, LABEL=, PARTUUID=, PARTLABEL= (fstab(5)) and the
- * links of udev below /dev/disk, names of mappers and logical volumes, Azure's links for the OS disk. A LUN or a kernel
- * name means another disk on this machine, so these are followed for the OS disk alone. Where a copy of the same disk is
- * attached too, UUIDs come twice: the machine's own disks go first, those of another machine are never taken. */
+/* Devices by the names that the failed system's own files give them: UUID=, LABEL=, PARTUUID=, PARTLABEL=
+ * (fstab(5)) and the links of udev below /dev/disk, names of mappers and logical volumes, Azure's links for
+ * the OS disk. A LUN or a kernel name means another disk on this machine, so these are followed for the OS
+ * disk alone. Where a copy of the same disk is attached too, UUIDs come twice: the machine's own disks go
+ * first, those of another machine are never taken. */
 #include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -29,7 +30,8 @@ static void copy_value(char *out, size_t size, const char *s, bool udev)
 	char quote = *s == '"' || *s == '\'' ? *s : 0;
 
 	for (s += quote != 0; *s && *s != quote && n + 1 < size; s++) {
-		int hi = udev && s[0] == '\\' && s[1] == 'x' ? hex_of(s[2]) : -1, lo = hi >= 0 ? hex_of(s[3]) : -1;
+		int hi = udev && s[0] == '\\' && s[1] == 'x' ? hex_of(s[2]) : -1,
+		    lo = hi >= 0 ? hex_of(s[3]) : -1;
 
 		if (lo >= 0) {
 			out[n++] = (char)(hi * 16 + lo);
@@ -43,18 +45,28 @@ static void copy_value(char *out, size_t size, const char *s, bool udev)
 
 static bool parse_tag(const char *spec, struct dev *ret)
 {
-	static const struct { const char *begins; enum dev_kind kind; bool udev; } tags[] = {
-		{ "UUID=", DEV_UUID, false }, { "LABEL=", DEV_LABEL, false }, { "PARTUUID=", DEV_PARTUUID, false },
-		{ "PARTLABEL=", DEV_PARTLABEL, false }, { "/dev/disk/by-uuid/", DEV_UUID, true },
-		{ "/dev/disk/by-label/", DEV_LABEL, true }, { "/dev/disk/by-partuuid/", DEV_PARTUUID, true },
-		{ "/dev/disk/by-partlabel/", DEV_PARTLABEL, true }, { "/dev/mapper/", DEV_MAPPER, false },
+	static const struct {
+		const char *begins;
+		enum dev_kind kind;
+		bool udev;
+	} tags[] = {
+		{ "UUID=", DEV_UUID, false },
+		{ "LABEL=", DEV_LABEL, false },
+		{ "PARTUUID=", DEV_PARTUUID, false },
+		{ "PARTLABEL=", DEV_PARTLABEL, false },
+		{ "/dev/disk/by-uuid/", DEV_UUID, true },
+		{ "/dev/disk/by-label/", DEV_LABEL, true },
+		{ "/dev/disk/by-partuuid/", DEV_PARTUUID, true },
+		{ "/dev/disk/by-partlabel/", DEV_PARTLABEL, true },
+		{ "/dev/mapper/", DEV_MAPPER, false },
 		{ "/dev/disk/by-id/dm-name-", DEV_MAPPER, true },
 	};
 
 	for (size_t i = 0; i < sizeof(tags) / sizeof(*tags); i++)
 		if (str_starts(spec, tags[i].begins)) {
 			ret->kind = tags[i].kind;
-			copy_value(ret->value, sizeof(ret->value), spec + strlen(tags[i].begins), tags[i].udev);
+			copy_value(ret->value, sizeof(ret->value), spec + strlen(tags[i].begins),
+				   tags[i].udev);
 			return true;
 		}
 	return false;
@@ -86,19 +98,29 @@ static bool parse_part(const char *p, struct dev *ret)
 
 static bool parse_azure(const char *spec, struct dev *ret)
 {
-	static const struct { const char *begins; enum dev_kind kind; bool lun; } links[] = {
-		{ "/dev/disk/azure/root", DEV_OS, false }, { "/dev/disk/azure/os", DEV_OS, false },
-		{ "/dev/disk/cloud/azure_root", DEV_OS, false }, { "/dev/disk/azure/scsi0/lun0", DEV_OS, false },
-		{ "/dev/disk/azure/resource", DEV_TEMP, false }, { "/dev/disk/cloud/azure_resource", DEV_TEMP, false },
-		{ "/dev/disk/azure/scsi0/lun1", DEV_TEMP, false }, { "/dev/disk/azure/BEK", DEV_BEK, false },
-		{ "/dev/disk/azure/scsi1/lun", DEV_LUN, true }, { "/dev/disk/azure/data/by-lun/", DEV_LUN, true },
+	static const struct {
+		const char *begins;
+		enum dev_kind kind;
+		bool lun;
+	} links[] = {
+		{ "/dev/disk/azure/root", DEV_OS, false },
+		{ "/dev/disk/azure/os", DEV_OS, false },
+		{ "/dev/disk/cloud/azure_root", DEV_OS, false },
+		{ "/dev/disk/azure/scsi0/lun0", DEV_OS, false },
+		{ "/dev/disk/azure/resource", DEV_TEMP, false },
+		{ "/dev/disk/cloud/azure_resource", DEV_TEMP, false },
+		{ "/dev/disk/azure/scsi0/lun1", DEV_TEMP, false },
+		{ "/dev/disk/azure/BEK", DEV_BEK, false },
+		{ "/dev/disk/azure/scsi1/lun", DEV_LUN, true },
+		{ "/dev/disk/azure/data/by-lun/", DEV_LUN, true },
 	};
 
 	for (size_t i = 0; i < sizeof(links) / sizeof(*links); i++) {
 		const char *p = spec + strlen(links[i].begins);
 		struct dev d = { .kind = links[i].kind };
 
-		if (!str_starts(spec, links[i].begins) || (links[i].lun && !parse_number(&p, &d.lun)) || !parse_part(p, &d))
+		if (!str_starts(spec, links[i].begins) || (links[i].lun && !parse_number(&p, &d.lun)) ||
+		    !parse_part(p, &d))
 			continue;
 		*ret = d;
 		return true;
@@ -132,15 +154,18 @@ static bool parse_kernel(const char *spec, struct dev *ret)
 	return !*p || (*p++ == 'p' && parse_number(&p, &ret->partno) && !*p);
 }
 
-/* The disk that the kernel called so was the OS disk: sda, nvme0n1, or the one that fstab's line for / names. */
+/* The disk that the kernel called so was the OS disk: sda, nvme0n1, or the one that fstab's line for / names.
+ */
 static bool is_os_kernel_name(const struct machine *m, const char *disk)
 {
-	if (str_eq(disk, "sda") || str_eq(disk, "xvda") || str_eq(disk, "vda") || str_eq(disk, "hda") || str_eq(disk, "nvme0n1"))
+	if (str_eq(disk, "sda") || str_eq(disk, "xvda") || str_eq(disk, "vda") || str_eq(disk, "hda") ||
+	    str_eq(disk, "nvme0n1"))
 		return true;
 	for (size_t i = 0; i < m->fstab.n; i++) {
 		struct dev d = { .kind = DEV_NONE };
 
-		if (str_eq(tab_f(&m->fstab.v[i], 1), "/") && parse_kernel(tab_f(&m->fstab.v[i], 0), &d) && str_eq(d.value, disk))
+		if (str_eq(tab_f(&m->fstab.v[i], 1), "/") && parse_kernel(tab_f(&m->fstab.v[i], 0), &d) &&
+		    str_eq(d.value, disk))
 			return true;
 	}
 	return false;
@@ -149,7 +174,8 @@ static bool is_os_kernel_name(const struct machine *m, const char *disk)
 /* /dev/VG/LV */
 static bool parse_lv(const char *spec, struct dev *ret)
 {
-	static const char *const not_vgs[] = { "disk/", "mapper/", "md/", "block/", "char/", "fd/", "pts/", "shm/", "cdrom/" };
+	static const char *const not_vgs[] = { "disk/", "mapper/", "md/",  "block/", "char/",
+					       "fd/",	"pts/",	   "shm/", "cdrom/" };
 	const char *vg = spec + 5, *slash;
 
 	slash = str_starts(spec, "/dev/") ? strchr(vg, '/') : NULL;
@@ -183,7 +209,8 @@ const char *dev_mapper(const char *spec)
 
 bool crypttab_is_swap(const struct tab_row *row)
 {
-	return str_eq(tab_f(row, 2), "/dev/urandom") || str_eq(tab_f(row, 2), "/dev/random") || str_eq(tab_f(row, 2), "/dev/hwrng");
+	return str_eq(tab_f(row, 2), "/dev/urandom") || str_eq(tab_f(row, 2), "/dev/random") ||
+	       str_eq(tab_f(row, 2), "/dev/hwrng");
 }
 
 bool dev_can_mean(const struct dev *d, const struct node *n)
@@ -200,7 +227,8 @@ static bool is_name(const char *name, const char *want)
 {
 	size_t len = strlen(want);
 
-	return !strncmp(name, want, len) && (!name[len] || (name[len] == '#' && isdigit((unsigned char)name[len + 1])));
+	return !strncmp(name, want, len) &&
+	       (!name[len] || (name[len] == '#' && isdigit((unsigned char)name[len + 1])));
 }
 
 /* "rootvg-rootlv" of device-mapper: a hyphen that belongs to a name is doubled */
@@ -227,7 +255,8 @@ static bool matches(const struct machine *m, const struct dev *d, const struct n
 {
 	switch (d->kind) {
 	case DEV_UUID:
-		return *d->value && str_eq_nocase(n->uuid, d->value) && !str_eq(n->fmt, "gpt") && !str_eq(n->fmt, "dos");
+		return *d->value && str_eq_nocase(n->uuid, d->value) && !str_eq(n->fmt, "gpt") &&
+		       !str_eq(n->fmt, "dos");
 	case DEV_LABEL:
 		return *d->value && str_eq(n->label, d->value);
 	case DEV_PARTUUID:
@@ -240,7 +269,8 @@ static bool matches(const struct machine *m, const struct dev *d, const struct n
 		return n->kind == KIND_LV && is_dm_name(n->name, d->value);
 	case DEV_OS:
 		return n->disk == m->os_disk && m->os_disk >= 0 &&
-		       (d->partno ? n->kind == KIND_PARTITION && n->partno == d->partno : n->kind == KIND_DISK);
+		       (d->partno ? n->kind == KIND_PARTITION && n->partno == d->partno
+				  : n->kind == KIND_DISK);
 	case DEV_BEK:
 		return node_is_bek(m->w, n);
 	default:
@@ -258,7 +288,8 @@ static int rank(const struct machine *m, const struct node *n)
 	return 0;
 }
 
-static enum found find_by(const struct machine *m, const struct dev *d, const struct node **ret, char why[200])
+static enum found find_by(const struct machine *m, const struct dev *d, const struct node **ret,
+			  char why[200])
 {
 	const struct node *best = NULL;
 	bool several = false, taken = false;
@@ -276,7 +307,7 @@ static enum found find_by(const struct machine *m, const struct dev *d, const st
 		}
 		r = rank(m, n);
 		if (r < best_rank || (r == best_rank && node_lies_on(best, n)))
-			continue;       /* an opened volume goes before its device */
+			continue; /* an opened volume goes before its device */
 		several = r == best_rank && !node_lies_on(n, best);
 		best = n;
 		best_rank = r;
@@ -285,13 +316,16 @@ static enum found find_by(const struct machine *m, const struct dev *d, const st
 		*ret = best;
 		return FOUND_ONE;
 	}
-	snprintf(why, 200, "%s", several ? "several attached volumes have this name" :
-		 taken ? "only a disk of another machine has this name" : "not attached");
+	snprintf(why, 200, "%s",
+		 several ? "several attached volumes have this name"
+		 : taken ? "only a disk of another machine has this name"
+			 : "not attached");
 	return several ? FOUND_MANY : FOUND_NONE;
 }
 
 /* The opened volume on a device, as its mapper would show it. */
-static enum found opened_on(const struct machine *m, const struct node *device, const struct node **ret, char why[200])
+static enum found opened_on(const struct machine *m, const struct node *device, const struct node **ret,
+			    char why[200])
 {
 	const struct header *h = node_header(m->w->g, device);
 
@@ -328,13 +362,15 @@ static const struct node *header_file_names(const struct machine *m, const char 
 	for (size_t i = 0; end && i < m->w->g->nheaders; i++) {
 		const struct header *h = m->w->g->headers[i];
 
-		if (h->node && h->volume && str_ends(h->path, end) && !node_is_taken(m, h->node) && !node_is_taken(m, h->volume))
+		if (h->node && h->volume && str_ends(h->path, end) && !node_is_taken(m, h->node) &&
+		    !node_is_taken(m, h->volume))
 			return h->volume;
 	}
 	return NULL;
 }
 
-static enum found find_mapper(const struct machine *m, const struct dev *d, const struct node **ret, char why[200])
+static enum found find_mapper(const struct machine *m, const struct dev *d, const struct node **ret,
+			      char why[200])
 {
 	const struct node *n = NULL;
 	const struct tab_row *row = NULL;
@@ -357,7 +393,9 @@ static enum found find_mapper(const struct machine *m, const struct dev *d, cons
 	}
 	if (n)
 		return opened_on(m, n, ret, why);
-	snprintf(why, 200, row ? "whose device cannot be followed here, or is not attached" : "not attached, or named nowhere else");
+	snprintf(why, 200,
+		 row ? "whose device cannot be followed here, or is not attached"
+		     : "not attached, or named nowhere else");
 	return row && device.kind >= DEV_LUN ? FOUND_UNTOLD : FOUND_NONE;
 }
 

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Between two passes of the graph: keys and detached headers in file systems that became readable. Every file system is
- * looked at, since nobody knows yet which machine it belongs to: as a root, as a /var or /var/lib of its own, as a /boot.
- * State directories that were set aside or copied by support scripts are looked into as well. */
+/* Between two passes of the graph: keys and detached headers in file systems that became readable. Every file
+ * system is looked at, since nobody knows yet which machine it belongs to: as a root, as a /var or /var/lib
+ * of its own, as a /boot. State directories that were set aside or copied by support scripts are looked into
+ * as well. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,7 +13,12 @@
 
 enum { MAX_DIRS = 64 };
 
-struct dirs { const char *in; char *v[MAX_DIRS]; size_t n; bool oom; };
+struct dirs {
+	const char *in;
+	char *v[MAX_DIRS];
+	size_t n;
+	bool oom;
+};
 
 static int collect_dir(void *arg, const char *name)
 {

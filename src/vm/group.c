@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Which disks belong to which machine: by its mounts, its crypttab and azure_crypt_mount, the headers and keys it keeps, its
- * volume groups, and what a volume says of itself. A disk that two machines could claim with equal right (copies of one
- * machine attached at once) belongs to none: then it counts for each of them. */
+/* Which disks belong to which machine: by its mounts, its crypttab and azure_crypt_mount, the headers and
+ * keys it keeps, its volume groups, and what a volume says of itself. A disk that two machines could claim
+ * with equal right (copies of one machine attached at once) belongs to none: then it counts for each of them.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -76,8 +77,8 @@ static bool has_data_lines(const struct machine *m)
 	return false;
 }
 
-/* Is this key one that opened something of this machine, or that it keeps? A key of a BEK VOLUME or of the command line says nothing
- * of its machine by itself: where there is only one machine it is that one's. */
+/* Is this key one that opened something of this machine, or that it keeps? A key of a BEK VOLUME or of the
+ * command line says nothing of its machine by itself: where there is only one machine it is that one's. */
 static bool key_is_of(const struct machine *m, const struct key *k)
 {
 	const struct graph *g = m->w->g;
@@ -87,7 +88,8 @@ static bool key_is_of(const struct machine *m, const struct key *k)
 	for (size_t i = 0; i < g->nheaders; i++) {
 		const struct header *h = g->headers[i];
 
-		if (h->by == k && h->vk && (has_mounted(m, h->path ? h->node : NULL) || (h->volume && is_mine(m, h->volume))))
+		if (h->by == k && h->vk &&
+		    (has_mounted(m, h->path ? h->node : NULL) || (h->volume && is_mine(m, h->volume))))
 			return true;
 	}
 	return m->w->n == 1 && (k->origin == KEY_BEK || has_data_lines(m));

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* .azure_ade_backup_mount_info: what ADE writes inside each data volume about itself (crypttab_line, fstab_line or
- * azure_crypt_mount_line, one line each), so that a volume tells which mapper it was on whatever machine it hangs. */
+/* .azure_ade_backup_mount_info: what ADE writes inside each data volume about itself (crypttab_line,
+ * fstab_line or azure_crypt_mount_line, one line each), so that a volume tells which mapper it was on
+ * whatever machine it hangs. */
 #include <stdlib.h>
 #include <string.h>
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Which devices do the failed system's own files name that no attached disk backs (disk-not-attached), and how many data disks do
- * they name at all? ADE's lines, crypttab and the last status make a disk missed; a plain line of fstab only counts. */
+/* Which devices do the failed system's own files name that no attached disk backs (disk-not-attached), and
+ * how many data disks do they name at all? ADE's lines, crypttab and the last status make a disk missed; a
+ * plain line of fstab only counts. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -41,13 +42,16 @@ static int miss_lines(struct machine *m, struct err *e)
 		const struct ade_line *l = &m->vm->lines[i];
 		cleanup_free char *mapper = NULL, *device = NULL;
 
-		if (l->owner != TAB_ADE_DATA || l->volume || l->backed != TRI_NO || (l->mapper && said_before(m, i)))
+		if (l->owner != TAB_ADE_DATA || l->volume || l->backed != TRI_NO ||
+		    (l->mapper && said_before(m, i)))
 			continue;
 		mapper = l->mapper ? str_escape(l->mapper, strlen(l->mapper), false) : str_printf("a mapper");
-		device = l->device ? str_escape(l->device, strlen(l->device), false) : str_printf("no device");
+		device =
+			l->device ? str_escape(l->device, strlen(l->device), false) : str_printf("no device");
 		if (!mapper || !device)
 			return err_oom(e);
-		if (miss(m, e, "%s line %u names %s (%s), and no attached disk is it", l->file, l->row ? l->row->line : 0, mapper, device) < 0)
+		if (miss(m, e, "%s line %u names %s (%s), and no attached disk is it", l->file,
+			 l->row ? l->row->line : 0, mapper, device) < 0)
 			return -ENOMEM;
 	}
 	return 0;
@@ -64,7 +68,8 @@ static bool could_be_ade(const struct tab_row *row)
 static bool is_ade_row(const struct machine *m, const struct tab_row *row)
 {
 	for (size_t i = 0; i < m->vm->nlines; i++)
-		if (str_eq(m->vm->lines[i].file, "/etc/crypttab") && m->vm->lines[i].row && m->vm->lines[i].row->line == row->line)
+		if (str_eq(m->vm->lines[i].file, "/etc/crypttab") && m->vm->lines[i].row &&
+		    m->vm->lines[i].row->line == row->line)
 			return true;
 	return false;
 }
@@ -83,7 +88,8 @@ static int miss_crypttab(struct machine *m, struct err *e)
 		device = str_escape(tab_f(row, 1), strlen(tab_f(row, 1)), false);
 		if (!device)
 			return err_oom(e);
-		if (miss(m, e, "/etc/crypttab line %u names %s, and no attached disk is it", row->line, device) < 0)
+		if (miss(m, e, "/etc/crypttab line %u names %s, and no attached disk is it", row->line,
+			 device) < 0)
 			return -ENOMEM;
 	}
 	return 0;
@@ -94,7 +100,8 @@ static bool has_encrypted_data(const struct machine *m)
 	for (size_t i = 0; i < m->vm->nvolumes; i++) {
 		const struct volume *v = &m->vm->volumes[i];
 
-		if (v != m->vm->root_volume && (v->role == VOL_DATA || v->role == VOL_OS) && !v->foreign_luks &&
+		if (v != m->vm->root_volume && (v->role == VOL_DATA || v->role == VOL_OS) &&
+		    !v->foreign_luks &&
 		    (v->state == VS_OPENED || v->state == VS_LOCKED || v->state == VS_OPAQUE))
 			return true;
 	}
@@ -105,14 +112,19 @@ static bool status_says_data(const struct machine *m)
 {
 	const char *s = m->vm->ext ? m->vm->ext->status_data : NULL;
 
-	return str_eq_nocase(s, "Encrypted") || str_eq_nocase(s, "EncryptionInProgress") || str_eq_nocase(s, "DecryptionInProgress");
+	return str_eq_nocase(s, "Encrypted") || str_eq_nocase(s, "EncryptionInProgress") ||
+	       str_eq_nocase(s, "DecryptionInProgress");
 }
 
 /* ---- counting data disks ---- */
 
-struct named { char **v; size_t n; };
+struct named {
+	char **v;
+	size_t n;
+};
 
-static int name_it(struct named *s, struct err *e, const char *fmt, ...) __attribute__((format(printf, 3, 4)));
+static int name_it(struct named *s, struct err *e, const char *fmt, ...)
+	__attribute__((format(printf, 3, 4)));
 static int name_it(struct named *s, struct err *e, const char *fmt, ...)
 {
 	cleanup_str struct str text = { 0 };
@@ -192,14 +204,24 @@ static int name_device(struct machine *m, struct named *s, const char *spec, boo
 	case DEV_OTHER:
 		return name_it(s, e, "%s", spec);
 	default:
-		return 0;       /* of the OS disk, of a volume group, a mapper (its own line counts), no device */
+		return 0; /* of the OS disk, of a volume group, a mapper (its own line counts), no device */
 	}
 }
 
-/* Is this a place that is the operating system's by rights? Its device is on the OS disk, also where it cannot be found any more. */
+/* Is this a place that is the operating system's by rights? Its device is on the OS disk, also where it
+ * cannot be found any more. */
 static bool is_os_place(const char *at)
 {
-	static const char *const places[] = { "/boot", "/usr", "/var", "/tmp", "/home", "/opt", "/root", "/etc", "/efi", "/mnt/resource",
+	static const char *const places[] = { "/boot",
+					      "/usr",
+					      "/var",
+					      "/tmp",
+					      "/home",
+					      "/opt",
+					      "/root",
+					      "/etc",
+					      "/efi",
+					      "/mnt/resource",
 					      "/mnt/azure_bek_disk" };
 
 	if (*at != '/' || !at[1])
@@ -276,7 +298,10 @@ int missing_read(struct machine *m, struct err *e)
 	if (r == 0)
 		r = miss_crypttab(m, e);
 	if (r == 0 && status_says_data(m) && !has_encrypted_data(m))
-		r = miss(m, e, "the last status says that data disks are %s, and none that is attached is encrypted", m->vm->ext->status_data);
+		r = miss(
+			m, e,
+			"the last status says that data disks are %s, and none that is attached is encrypted",
+			m->vm->ext->status_data);
 	if (r == 0)
 		r = name_fstab(m, &s, e);
 	if (r == 0)

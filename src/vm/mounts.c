@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The failed system's whole tree, by its own fstab(5): each line with a place in the tree becomes a mount, also where its
- * device is not here or cannot be read, since what lies under such a place is not what the system saw. /boot and /var
- * that fstab does not name are looked for by content on the root's own disk, and only there. */
+/* The failed system's whole tree, by its own fstab(5): each line with a place in the tree becomes a mount,
+ * also where its device is not here or cannot be read, since what lies under such a place is not what the
+ * system saw. /boot and /var that fstab does not name are looked for by content on the root's own disk, and
+ * only there. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,8 +47,10 @@ static char *clean_place(const char *at)
 /* What the kernel makes up: what lies under it on disk is not hidden from us by it. */
 static bool is_made_up(const char *type, const char *at)
 {
-	static const char *const types[] = { "proc", "sysfs", "devpts", "devtmpfs", "tmpfs", "ramfs", "cgroup", "cgroup2", "debugfs",
-		"securityfs", "hugetlbfs", "mqueue", "configfs", "tracefs", "efivarfs", "binfmt_misc", "fusectl", "usbfs", "swap", "ignore" };
+	static const char *const types[] = { "proc",	    "sysfs",   "devpts",   "devtmpfs", "tmpfs",
+					     "ramfs",	    "cgroup",  "cgroup2",  "debugfs",  "securityfs",
+					     "hugetlbfs",   "mqueue",  "configfs", "tracefs",  "efivarfs",
+					     "binfmt_misc", "fusectl", "usbfs",	   "swap",     "ignore" };
 
 	if (holds_state(at))
 		return false;
@@ -69,7 +72,8 @@ static int note_var(struct machine *m, const char *at, const char *spec, const c
 	return slot && *slot ? 0 : err_oom(e);
 }
 
-static int mount_missing(struct machine *m, const char *at, const struct node *n, const char *spec, const char *why, struct err *e)
+static int mount_missing(struct machine *m, const char *at, const struct node *n, const char *spec,
+			 const char *why, struct err *e)
 {
 	cleanup_free char *text = NULL, *shown = str_escape(spec, strlen(spec), false);
 	int r;
@@ -83,7 +87,8 @@ static int mount_missing(struct machine *m, const char *at, const struct node *n
 	return r == -ENOMEM ? r : 0;
 }
 
-static int mount_node(struct machine *m, const char *at, const struct node *n, const char *spec, struct err *e)
+static int mount_node(struct machine *m, const char *at, const struct node *n, const char *spec,
+		      struct err *e)
 {
 	struct err why = { "" };
 	struct fs *fs = node_files(n, &why);
@@ -144,7 +149,8 @@ static bool fs_is_var(struct fs *fs)
 {
 	if (fs_has(fs, "/lib/azure_disk_encryption_config", FS_DIR) || fs_has(fs, "/lib/waagent", FS_DIR))
 		return true;
-	return fs_has(fs, "/log", FS_DIR) && (fs_has(fs, "/lib/dpkg", FS_DIR) || fs_has(fs, "/lib/rpm", FS_DIR));
+	return fs_has(fs, "/log", FS_DIR) &&
+	       (fs_has(fs, "/lib/dpkg", FS_DIR) || fs_has(fs, "/lib/rpm", FS_DIR));
 }
 
 /* The only unmounted file system of the OS disk with such content; *several where there are more. */
@@ -157,7 +163,8 @@ static const struct node *find_content(const struct machine *m, bool (*is)(struc
 		const struct node *n = m->w->g->nodes[i];
 		struct fs *fs;
 
-		if (!n->blk || n == m->vm->root || !node_is_on_disk(n, m->os_disk) || is_mounted(m, n) || node_is_bek(m->w, n))
+		if (!n->blk || n == m->vm->root || !node_is_on_disk(n, m->os_disk) || is_mounted(m, n) ||
+		    node_is_bek(m->w, n))
 			continue;
 		fs = node_files(n, NULL);
 		if (!fs || fs_is_root(fs) || !is(fs))
@@ -182,14 +189,16 @@ static int find_boot(struct machine *m, struct err *e)
 	if (mount_at(m, "/boot"))
 		return 0;
 	if (m->vm->root && fs_list(node_files(m->vm->root, NULL), "/boot", is_kernel, NULL, NULL) == 1)
-		return 0;       /* /boot is a directory of the root */
+		return 0; /* /boot is a directory of the root */
 	if (m->boot_unread)
-		return mount_missing(m, "/boot", NULL, "/boot", "no file system of this disk that could be it can be read", e);
+		return mount_missing(m, "/boot", NULL, "/boot",
+				     "no file system of this disk that could be it can be read", e);
 	n = m->boot_found ? m->boot_found : find_content(m, fs_is_boot, &several);
 	if (n)
 		return mount_node(m, "/boot", n, n->name, e);
 	if (several)
-		return mount_missing(m, "/boot", NULL, "/boot", "fstab does not name it, and several file systems look like it", e);
+		return mount_missing(m, "/boot", NULL, "/boot",
+				     "fstab does not name it, and several file systems look like it", e);
 	return 0;
 }
 
@@ -207,13 +216,16 @@ static int find_var(struct machine *m, bool fstab_read, struct err *e)
 	if (n)
 		return mount_node(m, "/var", n, n->name, e);
 	if (several)
-		return mount_missing(m, "/var", NULL, "/var", "fstab does not name it, and several file systems look like it", e);
+		return mount_missing(m, "/var", NULL, "/var",
+				     "fstab does not name it, and several file systems look like it", e);
 	if (!fstab_read)
-		return mount_missing(m, "/var", NULL, "/var", "it is not on the root, and fstab could not be read", e);
+		return mount_missing(m, "/var", NULL, "/var",
+				     "it is not on the root, and fstab could not be read", e);
 	return 0;
 }
 
-static int read_tab(struct machine *m, const char *path, bool escapes, struct tab *ret, bool *ret_read, struct err *e)
+static int read_tab(struct machine *m, const char *path, bool escapes, struct tab *ret, bool *ret_read,
+		    struct err *e)
 {
 	struct text_file t = { 0 };
 	int r = 0;
@@ -236,7 +248,8 @@ static void note_places(struct machine *m)
 	for (size_t i = 0; !m->vm->esp && m->os_disk >= 0 && i < m->w->g->n; i++) {
 		const struct node *n = m->w->g->nodes[i];
 
-		if (n->disk == m->os_disk && (str_eq(n->parttype, "c12a7328-f81f-11d2-ba4b-00a0c93ec93b") || str_eq(n->parttype, "0xef")))
+		if (n->disk == m->os_disk && (str_eq(n->parttype, "c12a7328-f81f-11d2-ba4b-00a0c93ec93b") ||
+					      str_eq(n->parttype, "0xef")))
 			m->vm->esp = n;
 	}
 	for (size_t i = 0; i < m->vm->tree.n; i++)

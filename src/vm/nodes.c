@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Small questions about nodes and their files, for those who look for machines. A file that cannot be looked at is not
- * there for these questions: they only choose where to look closer. */
+/* Small questions about nodes and their files, for those who look for machines. A file that cannot be looked
+ * at is not there for these questions: they only choose where to look closer. */
 #include <string.h>
 
 #include "base/str.h"
@@ -142,7 +142,8 @@ bool fs_is_root(struct fs *fs)
 {
 	if (!fs_has_any(fs, "/usr") && !fs_has_any(fs, "/bin"))
 		return false;
-	return fs_has_any(fs, "/etc/os-release") || (fs_has(fs, "/etc/fstab", FS_FILE) && fs_has(fs, "/etc/passwd", FS_FILE));
+	return fs_has_any(fs, "/etc/os-release") ||
+	       (fs_has(fs, "/etc/fstab", FS_FILE) && fs_has(fs, "/etc/passwd", FS_FILE));
 }
 
 static int is_kernel(void *arg, const char *name)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Ciphertext by its raw bytes (the contract's "opaque"), and what a conversion that stopped half-way left in plaintext (row 7).
- * "First non-zero blocks" on a sparse device: the first 4 MiB are read whole; after that looks are spread over the device
- * until one meets bytes, and reading goes on from there. A device of 64 TiB costs no more than one of 64 MiB. */
+/* Ciphertext by its raw bytes (the contract's "opaque"), and what a conversion that stopped half-way left in
+ * plaintext (row 7). "First non-zero blocks" on a sparse device: the first 4 MiB are read whole; after that
+ * looks are spread over the device until one meets bytes, and reading goes on from there. A device of 64 TiB
+ * costs no more than one of 64 MiB. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,14 +13,14 @@
 #include "vm/sample.h"
 
 enum {
-	OPAQUE_BLOCKS = 64,             /* of the contract */
-	RAW_BLOCKS = 256,               /* of the contract, row 7 */
-	RAW_PICKS = 2048,               /* allocated blocks asked for: many of them may be zero in the raw bytes */
-	SPREAD = 384,                   /* looks over a device, 64 KiB each: 24 MiB */
-	LOOK = 16,                      /* blocks a look */
+	OPAQUE_BLOCKS = 64, /* of the contract */
+	RAW_BLOCKS = 256, /* of the contract, row 7 */
+	RAW_PICKS = 2048, /* allocated blocks asked for: many of them may be zero in the raw bytes */
+	SPREAD = 384, /* looks over a device, 64 KiB each: 24 MiB */
+	LOOK = 16, /* blocks a look */
 };
 #define HEAD (4ULL << 20)
-#define RUN (8ULL << 20)                /* read on from the first bytes met */
+#define RUN (8ULL << 20) /* read on from the first bytes met */
 
 static bool decided(const struct sample_sum *sum)
 {
@@ -96,13 +97,15 @@ enum tri plain_is_opaque(struct blk *blk, bool *blank, struct err *e)
 			*blank = true;
 		return TRI_NO;
 	}
-	err_set(e, -ENODATA, "only %u blocks that are not zero were found, %d are needed", sample_nonzero(&sum), OPAQUE_BLOCKS);
+	err_set(e, -ENODATA, "only %u blocks that are not zero were found, %d are needed",
+		sample_nonzero(&sum), OPAQUE_BLOCKS);
 	return TRI_UNKNOWN;
 }
 
 /* ---- row 7 ---- */
 
-/* The raw blocks below those that the decrypted bitmaps call allocated. -EOPNOTSUPP, -EBADMSG: there are none to go by. */
+/* The raw blocks below those that the decrypted bitmaps call allocated. -EOPNOTSUPP, -EBADMSG: there are none
+ * to go by. */
 static int raw_by_bitmap(struct sampler *s, const struct node *opened, struct sample_sum *sum, struct err *e)
 {
 	cleanup_free uint64_t *picks = NULL;
@@ -151,7 +154,8 @@ static int raw_spread(struct sampler *s, uint64_t from, uint64_t to, struct samp
 	return 0;
 }
 
-int plain_sample_raw(struct blk *raw, const struct node *opened, unsigned *ret_low, unsigned *ret_sampled, uint64_t *ret_first_low, struct err *e)
+int plain_sample_raw(struct blk *raw, const struct node *opened, unsigned *ret_low, unsigned *ret_sampled,
+		     uint64_t *ret_first_low, struct err *e)
 {
 	cleanup_sampler struct sampler s = { 0 };
 	struct sample_sum sum = { 0 };

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Is a file system plaintext in its raw bytes? The contract's "plain": every copy of the superblock that the geometry demands
- * is there, and blocks of low entropy are among the first, the middle and the last allocated ones. A block that looks like
- * ciphertext proves nothing, since compressed files do; one that does not proves plaintext. A signature at the start alone is
- * no proof either: copying from the end leaves it in place until the last moment. */
+/* Is a file system plaintext in its raw bytes? The contract's "plain": every copy of the superblock that the
+ * geometry demands is there, and blocks of low entropy are among the first, the middle and the last allocated
+ * ones. A block that looks like ciphertext proves nothing, since compressed files do; one that does not
+ * proves plaintext. A signature at the start alone is no proof either: copying from the end leaves it in
+ * place until the last moment. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,10 +14,12 @@
 #include "vm/sample.h"
 
 enum {
-	PICKS = 16384,                  /* allocated blocks asked for */
-	TRIES_LEAST = 256, TRIES_MOST = 1024,   /* non-zero ones looked at for one of low entropy: first, middle, last */
-	LOOKS = 4096,                   /* and all ones, in each of four walks: 16 MiB */
-	SPREAD = 512, LOOK = 16,        /* without bitmaps: 512 looks of 64 KiB */
+	PICKS = 16384, /* allocated blocks asked for */
+	TRIES_LEAST = 256,
+	TRIES_MOST = 1024, /* non-zero ones looked at for one of low entropy: first, middle, last */
+	LOOKS = 4096, /* and all ones, in each of four walks: 16 MiB */
+	SPREAD = 512,
+	LOOK = 16, /* without bitmaps: 512 looks of 64 KiB */
 	MAX_AGS = 4096,
 	SECTOR = 512,
 };
@@ -40,22 +43,28 @@ static enum tri no_copy(const struct node *n, uint64_t off, const char *what, ch
 	cleanup_sampler struct sampler s = { 0 };
 	struct err e = { "" };
 
-	if (sampler_init(&s, n->blk, SAMPLE_BLOCK, &e) == 0 && sample_at(&s, off, 1, &e) == 1 && s.kind[0] == BLOCK_HIGH)
-		return say(ret_why, TRI_NO, "%s must be at byte %ju, but there is ciphertext or something else as random", what,
-			   (uintmax_t)off);
+	if (sampler_init(&s, n->blk, SAMPLE_BLOCK, &e) == 0 && sample_at(&s, off, 1, &e) == 1 &&
+	    s.kind[0] == BLOCK_HIGH)
+		return say(ret_why, TRI_NO,
+			   "%s must be at byte %ju, but there is ciphertext or something else as random",
+			   what, (uintmax_t)off);
 	return say(ret_why, TRI_UNKNOWN, "%s must be at byte %ju and is not", what, (uintmax_t)off);
 }
 
 /* ---- blocks of low entropy ---- */
 
-struct found { bool first, middle, last; };
+struct found {
+	bool first, middle, last;
+};
 
 static enum tri judge_found(const struct found *f, const char *copies, char **ret_why)
 {
 	if (f->first && f->middle && f->last)
-		return say(ret_why, TRI_YES, "%splaintext blocks among the first, the middle and the last ones", copies);
-	return say(ret_why, TRI_UNKNOWN, "%sno plaintext block found among the %s%s%s ones: ciphertext, or compressed files", copies,
-		   f->first ? "" : "first ", f->middle ? "" : "middle ", f->last ? "" : "last");
+		return say(ret_why, TRI_YES,
+			   "%splaintext blocks among the first, the middle and the last ones", copies);
+	return say(ret_why, TRI_UNKNOWN,
+		   "%sno plaintext block found among the %s%s%s ones: ciphertext, or compressed files",
+		   copies, f->first ? "" : "first ", f->middle ? "" : "middle ", f->last ? "" : "last");
 }
 
 /* Without bitmaps: looks over the whole device, and of all non-zero blocks found the thirds. */
@@ -87,7 +96,8 @@ static int spread_find_low(const struct node *node, struct found *f, struct err 
 	return 0;
 }
 
-/* From numbers of file system blocks to those of the 4 KiB blocks that they lie in, each once. Returns how many. */
+/* From numbers of file system blocks to those of the 4 KiB blocks that they lie in, each once. Returns how
+ * many. */
 static int to_blocks(uint64_t *picks, int n, uint32_t bs)
 {
 	int out = 0;
@@ -113,7 +123,8 @@ static int run_of(const uint64_t *picks, int n, int i, int dir)
 }
 
 /* Is one of at most `tries` non-zero blocks from picks[i] on, in steps of dir, plaintext? 1, 0, <0 */
-static int find_low(struct sampler *s, const uint64_t *picks, int n, int i, int dir, unsigned tries, struct err *e)
+static int find_low(struct sampler *s, const uint64_t *picks, int n, int i, int dir, unsigned tries,
+		    struct err *e)
 {
 	struct sample_sum sum = { 0 };
 	int looks = 0, k;
@@ -161,7 +172,8 @@ static int ext_find_low(struct sampler *s, const uint64_t *picks, int n, struct 
 }
 
 /* 0 all copies are there, else the answer is in *ret. */
-static int ext_copies(const struct node *node, const struct ext_info *x, unsigned *ret_n, enum tri *ret, char **ret_why)
+static int ext_copies(const struct node *node, const struct ext_info *x, unsigned *ret_n, enum tri *ret,
+		      char **ret_why)
 {
 	struct ext_info copy;
 	uint32_t group = 0;
@@ -173,7 +185,9 @@ static int ext_copies(const struct node *node, const struct ext_info *x, unsigne
 		int r = ext_read_super(node->blk, off, &copy, &e);
 
 		if (r < 0 && r != -ENOENT && r != -EBADMSG && r != -EOPNOTSUPP)
-			*ret = say(ret_why, TRI_UNKNOWN, "the superblock's copy at byte %ju cannot be read: %s", (uintmax_t)off, e.msg);
+			*ret = say(ret_why, TRI_UNKNOWN,
+				   "the superblock's copy at byte %ju cannot be read: %s", (uintmax_t)off,
+				   e.msg);
 		else if (r < 0 || memcmp(copy.uuid, x->uuid, sizeof(x->uuid)))
 			*ret = no_copy(node, off, "a copy of the superblock", ret_why);
 		else if (++*ret_n <= EXT_MAX_GROUPS)
@@ -196,7 +210,7 @@ static enum tri ext_prove(struct node *node, char **ret_why)
 	unsigned ncopies;
 	int n, r;
 
-	if (!x || x->from_backup || x->truncated)
+	if (!x || x->from_backup || x->truncated || x->csum_bad)
 		return say(ret_why, TRI_UNKNOWN, "%s", x ? x->damage.msg : "its superblock was not read");
 	if (ext_copies(node, x, &ncopies, &t, ret_why))
 		return t;
@@ -211,7 +225,8 @@ static enum tri ext_prove(struct node *node, char **ret_why)
 	n = ext_pick_allocated(fs, picks, PICKS, &e);
 	if (n < 0)
 		return say(ret_why, TRI_UNKNOWN, "%sbut its block bitmaps cannot be used: %s", copies, e.msg);
-	r = n ? ext_find_low(&s, picks, to_blocks(picks, n, x->block_size), &f, &e) : spread_find_low(node, &f, &e);
+	r = n ? ext_find_low(&s, picks, to_blocks(picks, n, x->block_size), &f, &e)
+	      : spread_find_low(node, &f, &e);
 	if (r < 0)
 		return say(ret_why, TRI_UNKNOWN, "%sthen a read error: %s", copies, e.msg);
 	return judge_found(&f, copies, ret_why);
@@ -227,19 +242,24 @@ static bool xfs_copies(const struct node *n, unsigned *ret_n, enum tri *ret, cha
 	uint64_t step;
 	struct err e = { "" };
 
-	if (n->blk->size < SECTOR || blk_pread(n->blk, first, sizeof(first), 0, &e) < 0 || memcmp(first, "XFSB", 4)) {
-		*ret = say(ret_why, TRI_UNKNOWN, "the superblock cannot be read%s%s", *e.msg ? ": " : "", e.msg);
+	if (n->blk->size < SECTOR || blk_pread(n->blk, first, sizeof(first), 0, &e) < 0 ||
+	    memcmp(first, "XFSB", 4)) {
+		*ret = say(ret_why, TRI_UNKNOWN, "the superblock cannot be read%s%s", *e.msg ? ": " : "",
+			   e.msg);
 		return false;
 	}
 	memcpy(bs.b, first + 4, 4);
 	memcpy(blocks.b, first + 84, 4);
 	memcpy(count.b, first + 88, 4);
-	if (!be32_get(count) || be32_get(count) > MAX_AGS || mul_overflows(be32_get(bs), be32_get(blocks), &step) || step < SECTOR) {
-		*ret = say(ret_why, TRI_UNKNOWN, "%u allocation groups of %u blocks: not looked at", be32_get(count), be32_get(blocks));
+	if (!be32_get(count) || be32_get(count) > MAX_AGS ||
+	    mul_overflows(be32_get(bs), be32_get(blocks), &step) || step < SECTOR) {
+		*ret = say(ret_why, TRI_UNKNOWN, "%u allocation groups of %u blocks: not looked at",
+			   be32_get(count), be32_get(blocks));
 		return false;
 	}
 	for (uint32_t i = 1; i < be32_get(count); i++) {
-		if (!range_in(step * i, SECTOR, n->blk->size) || blk_pread(n->blk, ag, sizeof(ag), step * i, &e) < 0) {
+		if (!range_in(step * i, SECTOR, n->blk->size) ||
+		    blk_pread(n->blk, ag, sizeof(ag), step * i, &e) < 0) {
 			*ret = say(ret_why, TRI_UNKNOWN, "allocation group %u cannot be read", i);
 			return false;
 		}
@@ -264,7 +284,8 @@ static bool btrfs_copies(const struct node *n, unsigned *ret_n, enum tri *ret, c
 		if (!range_in(places[i], 4096, n->blk->size))
 			break;
 		if (blk_pread(n->blk, sb, sizeof(sb), places[i], &e) < 0) {
-			*ret = say(ret_why, TRI_UNKNOWN, "the superblock at byte %ju cannot be read: %s", (uintmax_t)places[i], e.msg);
+			*ret = say(ret_why, TRI_UNKNOWN, "the superblock at byte %ju cannot be read: %s",
+				   (uintmax_t)places[i], e.msg);
 			return false;
 		}
 		if (memcmp(sb + 64, "_BHRfS_M", 8) || (i && memcmp(sb + 32, first + 32, 16))) {
@@ -279,7 +300,8 @@ static bool btrfs_copies(const struct node *n, unsigned *ret_n, enum tri *ret, c
 	return true;
 }
 
-/* NTFS: the boot sector again in the last sector. FAT32: a backup boot sector, usually sector 6. Both have 55 aa. */
+/* NTFS: the boot sector again in the last sector. FAT32: a backup boot sector, usually sector 6. Both have 55
+ * aa. */
 static bool boot_copy(const struct node *n, bool ntfs, unsigned *ret_n, enum tri *ret, char **ret_why)
 {
 	uint8_t first[SECTOR], copy[SECTOR];
@@ -298,9 +320,10 @@ static bool boot_copy(const struct node *n, bool ntfs, unsigned *ret_n, enum tri
 	memcpy(total.b, first + 40, 8);
 	if (!ntfs && (memcmp(first + 82, "FAT32", 5) || !le16_get(at) || le16_get(at) == 0xffff))
 		return true;
-	if (mul_overflows(ntfs ? le64_get(total) : le16_get(at), le16_get(size), &off) || !range_in(off, SECTOR, n->blk->size) ||
-	    blk_pread(n->blk, copy, sizeof(copy), off, &e) < 0) {
-		*ret = say(ret_why, TRI_UNKNOWN, "the copy of the boot sector at byte %ju cannot be read", (uintmax_t)off);
+	if (mul_overflows(ntfs ? le64_get(total) : le16_get(at), le16_get(size), &off) ||
+	    !range_in(off, SECTOR, n->blk->size) || blk_pread(n->blk, copy, sizeof(copy), off, &e) < 0) {
+		*ret = say(ret_why, TRI_UNKNOWN, "the copy of the boot sector at byte %ju cannot be read",
+			   (uintmax_t)off);
 		return false;
 	}
 	if (memcmp(copy + 3, first + 3, 60) || copy[510] != 0x55 || copy[511] != 0xaa) {
@@ -332,7 +355,8 @@ static enum tri other_prove(const struct node *node, char **ret_why)
 		return t;
 	if (spread_find_low(node, &f, &e) < 0)
 		return say(ret_why, TRI_UNKNOWN, "read error: %s", e.msg);
-	copies = has_copies ? str_printf("%u of %u copies of the superblock, ", n, n) : str_printf("signature %s, ", node->fmt);
+	copies = has_copies ? str_printf("%u of %u copies of the superblock, ", n, n)
+			    : str_printf("signature %s, ", node->fmt);
 	if (!copies)
 		return TRI_UNKNOWN;
 	return judge_found(&f, copies, ret_why);
@@ -344,7 +368,8 @@ enum tri plain_prove(const struct node *node, char **ret_why, struct err *e)
 
 	*ret_why = NULL;
 	if (!node->blk || !*node->fmt)
-		t = say(ret_why, TRI_UNKNOWN, "%s", node->blk ? "no file system that is known" : "no bytes to look at");
+		t = say(ret_why, TRI_UNKNOWN, "%s",
+			node->blk ? "no file system that is known" : "no bytes to look at");
 	else if (str_eq(node->fmt, "crypto_LUKS"))
 		t = say(ret_why, TRI_NO, "a LUKS header");
 	else if (str_starts(node->fmt, "ext") && strlen(node->fmt) == 4)

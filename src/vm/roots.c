@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Which machines are there? A readable root file system is one (by its files, never by its size or number), and so is a disk
- * with a Linux /boot whose root cannot be read; and a disk that a firmware starts from, where /boot cannot be read either. What the raw root is on the latter: the device that the header in /boot
- * belongs to; what kernel arguments and crypttab-like arguments name; else the largest partition of that disk with no
- * signature at all, else the largest whose content cannot be read here. */
+/* Which machines are there? A readable root file system is one (by its files, never by its size or number),
+ * and so is a disk with a Linux /boot whose root cannot be read; and a disk that a firmware starts from,
+ * where /boot cannot be read either. What the raw root is on the latter: the device that the header in /boot
+ * belongs to; what kernel arguments and crypttab-like arguments name; else the largest partition of that disk
+ * with no signature at all, else the largest whose content cannot be read here. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,7 +78,8 @@ static int add_root(struct work *w, const struct node *n, struct err *e)
 	return 0;
 }
 
-/* The same bytes seen twice, raw and through a mapping, are one root: the mapping, which is what the system used. */
+/* The same bytes seen twice, raw and through a mapping, are one root: the mapping, which is what the system
+ * used. */
 static bool is_below_another(const struct work *w, const struct node *n)
 {
 	for (size_t i = 0; i < w->g->n; i++) {
@@ -147,7 +149,8 @@ static int find_boots(struct work *w, struct err *e)
 /* Nothing that a root is made of. */
 static bool is_known_else(const struct node *n)
 {
-	static const char *const roots[] = { "xfs", "btrfs", "ext2", "ext3", "ext4", "LVM2_member", "crypto_LUKS", "f2fs", "jfs", "reiserfs" };
+	static const char *const roots[] = { "xfs",	    "btrfs",	   "ext2", "ext3", "ext4",
+					     "LVM2_member", "crypto_LUKS", "f2fs", "jfs",  "reiserfs" };
 
 	for (size_t i = 0; i < sizeof(roots) / sizeof(*roots); i++)
 		if (str_eq(n->fmt, roots[i]))
@@ -166,7 +169,8 @@ static bool has_type(const struct node *n, const char *const *types)
 /* What a firmware starts from: only OS disks have it. */
 static bool is_firmware_part(const struct node *n)
 {
-	static const char *const types[] = { "c12a7328-f81f-11d2-ba4b-00a0c93ec93b", "0xef", "21686148-6449-6e6f-744e-656564454649",
+	static const char *const types[] = { "c12a7328-f81f-11d2-ba4b-00a0c93ec93b", "0xef",
+					     "21686148-6449-6e6f-744e-656564454649",
 					     "9e1a2d38-c612-4316-aa26-8b49521e5a8b", NULL };
 
 	return n->kind == KIND_PARTITION && has_type(n, types);
@@ -184,9 +188,19 @@ static bool is_unread(const struct node *n)
 	return n->state != NODE_OPEN || plain_is_opaque(n->blk, NULL, NULL) == TRI_YES;
 }
 
+/* GRUB's first stage in the boot sector: how disks without such a partition start. */
+static bool has_grub(const struct node *disk)
+{
+	uint8_t code[440];
+
+	return disk->blk && disk->blk->size >= 512 &&
+	       blk_pread(disk->blk, code, sizeof(code), 0, NULL) == 0 &&
+	       memmem(code, sizeof(code), "GRUB", 4);
+}
+
 static bool is_os_disk(const struct work *w, int disk)
 {
-	bool firmware = false, unread = false;
+	bool firmware = has_grub(w->disks[disk]), unread = false;
 
 	for (size_t i = 0; i < w->g->n; i++) {
 		const struct node *n = w->g->nodes[i];
@@ -264,7 +278,8 @@ static const struct node *root_by_arguments(const struct machine *m)
 {
 	for (size_t i = 0; i < m->vm->bootf.n; i++) {
 		const char *args = m->vm->bootf.v[i].args;
-		cleanup_free char *uuid = argument(args, "rd.luks.ade.partuuid="), *root = argument(args, "root=");
+		cleanup_free char *uuid = argument(args, "rd.luks.ade.partuuid="),
+				  *root = argument(args, "root=");
 		cleanup_free char *spec = uuid ? str_printf("PARTUUID=%s", uuid) : NULL;
 		const struct node *n = named_by(m, spec);
 
@@ -279,7 +294,8 @@ static const struct node *root_by_arguments(const struct machine *m)
 /* How much does it look like a root that cannot be read? 0: not at all. */
 static int root_rank(const struct machine *m, const struct node *n)
 {
-	if (n->kind != KIND_PARTITION || n->disk != m->os_disk || n == m->boot_found || is_known_else(n) || is_firmware_part(n))
+	if (n->kind != KIND_PARTITION || n->disk != m->os_disk || n == m->boot_found || is_known_else(n) ||
+	    is_firmware_part(n))
 		return 0;
 	if (n->size < MIN_ROOT || (n->blk && node_files(n, NULL)))
 		return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Raw 4 KiB blocks by their entropy. The measure is that of the contract: Shannon entropy of the bytes of one aligned block.
- * Blocks that would cross the end of the device are not looked at: they are shorter, and short runs have less entropy. */
+/* Raw 4 KiB blocks by their entropy. The measure is that of the contract: Shannon entropy of the bytes of one
+ * aligned block. Blocks that would cross the end of the device are not looked at: they are shorter, and short
+ * runs have less entropy. */
 #include "vm/sample.h"
 
 #include <string.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Row 3's exception: in the phase BackupHeader ADE only copies the first 50 MiB of a device into copy_header_slice_file. The
- * device is still plaintext where the copy, as far as it got, equals its start. Which device it was is told by the ext
- * superblock in the copy, since LUN names mean nothing here. */
+/* Row 3's exception: in the phase BackupHeader ADE only copies the first 50 MiB of a device into
+ * copy_header_slice_file. The device is still plaintext where the copy, as far as it got, equals its start.
+ * Which device it was is told by the ext superblock in the copy, since LUN names mean nothing here. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -68,9 +68,11 @@ void slice_compare(struct machine *m)
 
 	if (m->vm->state.have != HAVE_YES || !state_has(&m->vm->state, SK_HEADER_SLICE) || !buf)
 		return;
-	if (tree_stat(&m->vm->tree, SLICE, 0, &st, NULL) < 0 || st.type != FS_FILE || !st.size || st.size > MAX_SLICE)
+	if (tree_stat(&m->vm->tree, SLICE, 0, &st, NULL) < 0 || st.type != FS_FILE || !st.size ||
+	    st.size > MAX_SLICE)
 		return;
-	if (tree_read(&m->vm->tree, SLICE, buf, CHUNK, 0, &got, NULL) < 0 || blk_open_mem(buf, CHUNK, &head, NULL) < 0)
+	if (tree_read(&m->vm->tree, SLICE, buf, CHUNK, 0, &got, NULL) < 0 ||
+	    blk_open_mem(buf, CHUNK, &head, NULL) < 0)
 		return;
 	n = find_volume(m, head);
 	if (!n || st.size > n->size)

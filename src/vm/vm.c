@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* From nodes to machines, in this order: roots, each root's tree, disks with a /boot and no root, the texts and facts in the
- * trees, which disk is whose, the volumes and what their raw bytes prove, and what backs ADE's lines. What cannot be told
- * ends in gaps and in "unknown"; only running out of memory is an error. */
+/* From nodes to machines, in this order: roots, each root's tree, disks with a /boot and no root, the texts
+ * and facts in the trees, which disk is whose, the volumes and what their raw bytes prove, and what backs
+ * ADE's lines. What cannot be told ends in gaps and in "unknown"; only running out of memory is an error. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -126,10 +126,13 @@ static int read_all(struct work *w, int **ret_unassigned, size_t *ret_n, struct 
 	return r;
 }
 
-int vms_read(struct graph *g, struct node **disks, size_t ndisks, struct bek_volume **beks, size_t nbeks, const struct vm_options *opt,
-	     struct vm ***ret, size_t *ret_n, int **ret_unassigned, size_t *ret_nunassigned, struct err *e)
+int vms_read(struct graph *g, struct node **disks, size_t ndisks, struct bek_volume **beks, size_t nbeks,
+	     const struct vm_options *opt, struct vm ***ret, size_t *ret_n, int **ret_unassigned,
+	     size_t *ret_nunassigned, struct err *e)
 {
-	cleanup(machines_done) struct work w = { .g = g, .disks = disks, .ndisks = ndisks, .beks = beks, .nbeks = nbeks, .opt = opt };
+	cleanup(machines_done) struct work w = {
+		.g = g, .disks = disks, .ndisks = ndisks, .beks = beks, .nbeks = nbeks, .opt = opt
+	};
 	cleanup_free int *unassigned = NULL;
 	size_t nunassigned = 0;
 	struct vm **v;

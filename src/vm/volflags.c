@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Whose encryption is it: ADE's, the owner's own, or stated by the operator not to be any. The contract's terms "encrypted" and
- * "foreign LUKS"; doubt makes neither, and then the volume is possibly encrypted. */
+/* Whose encryption is it: ADE's, the owner's own, or stated by the operator not to be any. The contract's
+ * terms "encrypted" and "foreign LUKS"; doubt makes neither, and then the volume is possibly encrypted. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -49,7 +49,7 @@ static void set_ade(struct machine *m, struct volume *v)
 	bool named = line_of(m, v) || v->backup_mount_info;
 
 	if (named && v->state == VS_PLAIN_FS && v->plain == TRI_YES)
-		named = false;          /* left over from before it was decrypted */
+		named = false; /* left over from before it was decrypted */
 	v->ade = named || key_is_ade(m, v);
 }
 
@@ -58,8 +58,9 @@ static void set_ade(struct machine *m, struct volume *v)
 /* No trace of ADE, and all the places where one would be were looked at. */
 static bool bears_no_trace(const struct vm *vm)
 {
-	return vm->root && vm->state.have == HAVE_NO && vm->archive_dir == HAVE_NO && vm->old_places == HAVE_NO && vm->waagent != HAVE_UNKNOWN &&
-	       !vm->nexts && !vm->nlines && vm->crypttab_file.have != HAVE_UNKNOWN && vm->fstab_file.have != HAVE_UNKNOWN && !vm->nbeks &&
+	return vm->root && vm->state.have == HAVE_NO && vm->archive_dir == HAVE_NO &&
+	       vm->old_places == HAVE_NO && vm->waagent != HAVE_UNKNOWN && !vm->nexts && !vm->nlines &&
+	       vm->crypttab_file.have != HAVE_UNKNOWN && vm->fstab_file.have != HAVE_UNKNOWN && !vm->nbeks &&
 	       !vm->boot_patched && !vm->bootf.osheader.path && vm->bootf.luks_dir == HAVE_NO;
 }
 
@@ -67,7 +68,8 @@ static bool has_own_key(const struct tab_row *row)
 {
 	const char *key = tab_f(row, 2);
 
-	return *key && !str_eq_nocase(key, "none") && !str_eq(key, "-") && !strstr(key, "LinuxPassPhraseFileName") && !strstr(key, "cleartext_key") &&
+	return *key && !str_eq_nocase(key, "none") && !str_eq(key, "-") &&
+	       !strstr(key, "LinuxPassPhraseFileName") && !strstr(key, "cleartext_key") &&
 	       !str_eq(tab_f(row, 0), "osencrypt") && !crypttab_is_swap(row);
 }
 
@@ -86,7 +88,8 @@ static bool crypttab_says_own(const struct machine *m, const struct volume *v)
 
 static void set_foreign(struct machine *m, struct volume *v)
 {
-	if (v->ade || !str_eq(v->node->fmt, "crypto_LUKS") || (v->header && (v->header->detached || v->header->info.ade_token)))
+	if (v->ade || !str_eq(v->node->fmt, "crypto_LUKS") ||
+	    (v->header && (v->header->detached || v->header->info.ade_token)))
 		return;
 	v->foreign_luks = crypttab_says_own(m, v) || bears_no_trace(m->vm);
 }
@@ -115,7 +118,8 @@ static bool can_be_meant(const struct machine *m, const struct volume *v)
 		if (crypttab_is_swap(row))
 			continue;
 		dev_parse(m, tab_f(row, 1), &d);
-		if (dev_find(m, tab_f(row, 1), &n, why) == FOUND_ONE ? n == v->node : dev_can_mean(&d, v->node))
+		if (dev_find(m, tab_f(row, 1), &n, why) == FOUND_ONE ? n == v->node
+								     : dev_can_mean(&d, v->node))
 			return true;
 	}
 	return false;
@@ -129,7 +133,8 @@ static const char *why_not(const struct machine *m, const struct volume *v)
 		return "a header or a line of the failed system belongs to it";
 	if (v->state != VS_OPAQUE && v->state != VS_UNKNOWN)
 		return "it is not opaque";
-	if (m->vm->root && (m->vm->crypttab_file.have == HAVE_UNKNOWN || m->vm->state.crypt_mount_have == HAVE_UNKNOWN))
+	if (m->vm->root &&
+	    (m->vm->crypttab_file.have == HAVE_UNKNOWN || m->vm->state.crypt_mount_have == HAVE_UNKNOWN))
 		return "crypttab or azure_crypt_mount could not be read";
 	if (can_be_meant(m, v))
 		return "a line of crypttab or azure_crypt_mount can mean it";
@@ -148,7 +153,8 @@ static int state_it(struct machine *m, struct volume *v, struct err *e)
 		v->not_encrypted = !why;
 		if (!why)
 			continue;
-		text = str_printf("%s%s--not-encrypted is not accepted: %s", v->plain_why ? v->plain_why : "", v->plain_why ? "; " : "", why);
+		text = str_printf("%s%s--not-encrypted is not accepted: %s", v->plain_why ? v->plain_why : "",
+				  v->plain_why ? "; " : "", why);
 		if (!text)
 			return err_oom(e);
 		free(v->plain_why);

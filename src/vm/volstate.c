@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The state of each volume, and what its raw bytes prove. A signature names what a volume shows, never what it is: whether it
- * is plaintext is a proof of its own, and what could be neither read nor proved is unknown. */
+/* The state of each volume, and what its raw bytes prove. A signature names what a volume shows, never what
+ * it is: whether it is plaintext is a proof of its own, and what could be neither read nor proved is unknown.
+ */
 #include <stdlib.h>
 #include <string.h>
 
@@ -9,7 +10,7 @@
 #include "vm/machine.h"
 #include "vm/plain.h"
 
-enum { TABLE = 1 << 20 };       /* an empty partition table keeps to the first and the last MiB */
+enum { TABLE = 1 << 20 }; /* an empty partition table keeps to the first and the last MiB */
 
 static bool is_swap(const struct node *n)
 {
@@ -19,8 +20,9 @@ static bool is_swap(const struct node *n)
 /* File systems and PVs: what a volume of ADE's shows when it is not encrypted. */
 static bool is_plain_fmt(const struct node *n)
 {
-	static const char *const fmts[] = { "ext2", "ext3", "ext4", "ext4dev", "xfs", "btrfs", "vfat", "exfat", "ntfs", "f2fs", "jfs",
-					    "reiserfs", "iso9660", "udf", "squashfs", "LVM2_member" };
+	static const char *const fmts[] = { "ext2",    "ext3",	"ext4",	    "ext4dev",	  "xfs", "btrfs",
+					    "vfat",    "exfat", "ntfs",	    "f2fs",	  "jfs", "reiserfs",
+					    "iso9660", "udf",	"squashfs", "LVM2_member" };
 
 	for (size_t i = 0; i < sizeof(fmts) / sizeof(*fmts); i++)
 		if (str_eq(n->fmt, fmts[i]))
@@ -45,18 +47,19 @@ static bool is_excluded(const struct volume *v)
 static int judge_bytes(struct machine *m, struct volume *v, struct blk *blk, struct err *e)
 {
 	struct err why = { "" };
-	bool blank = false, paired = v->header && (v->header->volume == v->node || v->node == m->vm->root_raw);
+	bool blank = false,
+	     paired = v->header && (v->header->volume == v->node || v->node == m->vm->root_raw);
 	enum tri opaque = plain_is_opaque(blk, &blank, &why);
 
 	v->opaque = is_excluded(v) ? TRI_NO : opaque;
 	v->plain = opaque == TRI_YES ? TRI_NO : TRI_UNKNOWN;
 	v->state = VS_UNKNOWN;
 	if (v->header && v->header->opened && v->header->volume == v->node)
-		return 0;       /* judge_state says opened */
+		return 0; /* judge_state says opened */
 	if (paired && !blank && (opaque != TRI_NO || v->header->volume == v->node))
 		v->state = VS_LOCKED;
 	else if (v->role == VOL_SWAP && !blank)
-		v->state = VS_OTHER;    /* a random key of each boot */
+		v->state = VS_OTHER; /* a random key of each boot */
 	else if (v->opaque == TRI_YES)
 		v->state = VS_OPAQUE;
 	else if (blank)
@@ -67,7 +70,10 @@ static int judge_bytes(struct machine *m, struct volume *v, struct blk *blk, str
 	}
 	if (opaque == TRI_YES)
 		return set_why(v, str_printf("no signature, and its first blocks look like ciphertext"), e);
-	return set_why(v, *why.msg ? str_printf("no signature: %s", why.msg) : str_printf("no signature, but not ciphertext either"), e);
+	return set_why(v,
+		       *why.msg ? str_printf("no signature: %s", why.msg)
+				: str_printf("no signature, but not ciphertext either"),
+		       e);
 }
 
 static int judge_table(struct machine *m, struct volume *v, struct err *e)
@@ -77,7 +83,10 @@ static int judge_table(struct machine *m, struct volume *v, struct err *e)
 
 	v->opaque = TRI_UNKNOWN;
 	if (n->state != NODE_OPEN || n->blk->size <= 3 * (uint64_t)TABLE)
-		return set_why(v, str_printf("a partition table that cannot be used%s%s", *n->why.msg ? ": " : "", n->why.msg), e);
+		return set_why(v,
+			       str_printf("a partition table that cannot be used%s%s",
+					  *n->why.msg ? ": " : "", n->why.msg),
+			       e);
 	if (blk_open_window(n->blk, TABLE, n->blk->size - 2 * (uint64_t)TABLE, &inside, e) < 0)
 		return -ENOMEM;
 	return judge_bytes(m, v, inside, e);
@@ -104,7 +113,9 @@ static int judge_state(struct machine *m, struct volume *v, struct err *e)
 		return set_why(v, str_printf("%s", n->why.msg), e);
 	} else {
 		v->opaque = TRI_NO;
-		v->state = str_eq(n->fmt, "crypto_LUKS") ? VS_LOCKED : is_plain_fmt(n) ? VS_PLAIN_FS : VS_OTHER;
+		v->state = str_eq(n->fmt, "crypto_LUKS") ? VS_LOCKED
+			   : is_plain_fmt(n)		 ? VS_PLAIN_FS
+							 : VS_OTHER;
 	}
 	if (v->header && v->header->opened && v->header->volume == n)
 		v->state = VS_OPENED;
@@ -140,8 +151,10 @@ static int prove_pv(struct machine *m, struct volume *v, struct err *e)
 	}
 	if (n) {
 		v->plain = all;
-		return set_why(v, bad ? str_printf("%s, which lies on it, is not proved", bad) :
-			       str_printf("%u of %u logical volumes on it are proved", n, n), e);
+		return set_why(v,
+			       bad ? str_printf("%s, which lies on it, is not proved", bad)
+				   : str_printf("%u of %u logical volumes on it are proved", n, n),
+			       e);
 	}
 	if (!node_has_children(m->w->g, v->node)) {
 		v->plain = TRI_UNKNOWN;
@@ -161,12 +174,15 @@ static int prove(struct volume *v, struct err *e)
 	case VS_OPENED:
 	case VS_LOCKED:
 	case VS_OPAQUE:
-		v->plain = v->opaque == TRI_UNKNOWN && v->state == VS_LOCKED && !v->header ? TRI_UNKNOWN : TRI_NO;
+		v->plain = v->opaque == TRI_UNKNOWN && v->state == VS_LOCKED && !v->header ? TRI_UNKNOWN
+											   : TRI_NO;
 		return v->plain_why ? 0 : set_why(v, str_printf("encrypted"), e);
 	case VS_OTHER:
 		v->plain = is_swap(v->node) ? TRI_YES : TRI_UNKNOWN;
-		return set_why(v, *v->node->fmt ? str_printf("signature %s", v->node->fmt) :
-			       str_printf("swap with a random key of each boot, by crypttab"), e);
+		return set_why(v,
+			       *v->node->fmt ? str_printf("signature %s", v->node->fmt)
+					     : str_printf("swap with a random key of each boot, by crypttab"),
+			       e);
 	case VS_PLAIN_FS:
 		if (v->role == VOL_BEK || v->role == VOL_SMALL || v->role == VOL_TEMP)
 			return set_why(v, str_printf("not asked"), e);
@@ -186,7 +202,8 @@ static int sample_raw(struct volume *v, struct err *e)
 	struct err why = { "" };
 	int r;
 
-	if (v->state != VS_OPENED || !h->detached || h->info.payload_offset || h->info.online || !v->node->blk)
+	if (v->state != VS_OPENED || !h->detached || h->info.payload_offset || h->info.online ||
+	    !v->node->blk)
 		return 0;
 	r = plain_sample_raw(v->node->blk, v->inner, &v->dd_low, &v->dd_sampled, &first, &why);
 	v->dd_asked = r == 0 && v->dd_sampled > 0;
@@ -210,7 +227,8 @@ int volumes_judge(struct machine *m, struct err *e)
 	for (size_t i = 0; i < m->vm->nvolumes; i++) {
 		struct volume *v = &m->vm->volumes[i];
 
-		if (judge_state(m, v, e) < 0 || prove(v, e) < 0 || sample_raw(v, e) < 0 || note_info(m, v, e) < 0)
+		if (judge_state(m, v, e) < 0 || prove(v, e) < 0 || sample_raw(v, e) < 0 ||
+		    note_info(m, v, e) < 0)
 			return -ENOMEM;
 	}
 	for (size_t i = 0; i < m->vm->nvolumes; i++)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The volumes of a machine and what each is for: devices that are no container of partitions, on its own disks and on those
- * that belong to none. A PV is a volume (its plaintext or ciphertext is what counts), and so is an LV, unless it lies in an
- * opened LUKS volume: that one's raw device stands for all in it. */
+/* The volumes of a machine and what each is for: devices that are no container of partitions, on its own
+ * disks and on those that belong to none. A PV is a volume (its plaintext or ciphertext is what counts), and
+ * so is an LV, unless it lies in an opened LUKS volume: that one's raw device stands for all in it. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,7 +62,8 @@ static bool has_type(const struct node *n, const char *const *types)
 /* BIOS boot, PReP, Microsoft reserved: what lies there is code, as random as ciphertext, or nothing. */
 static bool is_small(const struct node *n)
 {
-	static const char *const types[] = { "21686148-6449-6e6f-744e-656564454649", "9e1a2d38-c612-4316-aa26-8b49521e5a8b",
+	static const char *const types[] = { "21686148-6449-6e6f-744e-656564454649",
+					     "9e1a2d38-c612-4316-aa26-8b49521e5a8b",
 					     "e3c9e316-0b5c-4db8-817d-f92df00215ae", NULL };
 
 	if (n->kind == KIND_PARTITION && has_type(n, types) && n->size <= MAX_TYPED)
@@ -77,8 +78,9 @@ static bool is_esp(const struct node *n)
 	return has_type(n, types);
 }
 
-/* Does a crypttab line with a random key mean this device? A kernel name of another disk may be what the OS disk was called at that
- * boot: then it means the OS disk's partition of that number, where nothing says that it is something else. */
+/* Does a crypttab line with a random key mean this device? A kernel name of another disk may be what the OS
+ * disk was called at that boot: then it means the OS disk's partition of that number, where nothing says that
+ * it is something else. */
 static bool is_random_swap(const struct machine *m, const struct node *n)
 {
 	for (size_t i = 0; i < m->crypttab.n; i++) {
@@ -92,8 +94,8 @@ static bool is_random_swap(const struct machine *m, const struct node *n)
 		if (dev_find(m, tab_f(row, 1), &named, why) == FOUND_ONE && named == n)
 			return true;
 		dev_parse(m, tab_f(row, 1), &d);
-		if (d.kind == DEV_KERNEL && d.partno && n->kind == KIND_PARTITION && n->disk == m->os_disk && n->partno == d.partno &&
-		    !*n->fmt && !node_header(m->w->g, n))
+		if (d.kind == DEV_KERNEL && d.partno && n->kind == KIND_PARTITION && n->disk == m->os_disk &&
+		    n->partno == d.partno && !*n->fmt && !node_header(m->w->g, n))
 			return true;
 	}
 	return false;
@@ -174,7 +176,8 @@ static enum vol_role role_of(struct machine *m, struct volume *v, const char **r
 		return VOL_SWAP;
 	if (is_temp(m, v))
 		return VOL_TEMP;
-	return *n->fmt && !str_eq(n->fmt, "crypto_LUKS") && node_is_on_disk(n, m->os_disk) ? VOL_OS : VOL_DATA;
+	return *n->fmt && !str_eq(n->fmt, "crypto_LUKS") && node_is_on_disk(n, m->os_disk) ? VOL_OS
+											   : VOL_DATA;
 }
 
 static int add_volume(struct machine *m, const struct node *n, struct err *e)

@@ -187,6 +187,21 @@ Test(vm, an_os_disk_of_which_nothing_can_be_read_is_a_machine_all_the_same)
 	cr_expect_eq(vms[0]->state.have, HAVE_UNKNOWN);
 }
 
+Test(vm, grub_in_the_boot_sector_makes_an_os_disk_too)
+{
+	struct node *a = disk("sda");
+	uint8_t sector[512] = "\xeb\x63\x90";
+
+	memcpy(sector + 0x180, "GRUB ", 5);
+	cr_assert_eq(blk_open_mem(sector, sizeof(sector), &a->blk, NULL), 0);
+	part(a, 1, "xfs", "", 't', 17);
+	part(a, 2, "xfs", "", 't', 30);
+	look();
+	cr_assert_eq(nvms, 1);
+	cr_expect_str_eq(vms[0]->root_raw->name, "sda2");
+	cr_expect_eq(vms[0]->state.have, HAVE_UNKNOWN);
+}
+
 Test(vm, a_data_disk_of_which_nothing_can_be_read_is_no_machine)
 {
 	struct node *a = disk("sda");
