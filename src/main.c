@@ -67,6 +67,11 @@ static int run_child(void *arg, struct broker *b)
 	int code = 0;
 
 	r->broker = b;
+	if (r->opt.require_sandbox && !sandbox_is_whole()) {
+		fputs("aderescue: this kernel does not give the whole sandbox (Landlock, seccomp, no new privileges), and --require-sandbox was given\n", stderr);
+		rescue_done(r);
+		return EXIT_FAIL;
+	}
 	if (r->verb->upto >= UPTO_SCAN)
 		code = rescue_scan(r, &e);
 	if (code == 0 && r->verb->upto >= UPTO_VM)

@@ -135,3 +135,8 @@ const struct sandbox_state *sandbox_state(void)
 {
 	return &state;
 }
+
+bool sandbox_is_whole(void)
+{
+	return state.no_new_privs && state.not_dumpable && state.landlock > 0 && state.seccomp && state.uid != 0;
+}

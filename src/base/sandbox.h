@@ -16,5 +16,7 @@ int sandbox_enter(struct err *e);
 /* For a checker that will be exec'ed: nobody, limits, no new privileges; no Landlock, no filter. -EPERM as above. */
 int sandbox_checker(struct err *e);
 const struct sandbox_state *sandbox_state(void);
+/* Is every layer in force? */
+bool sandbox_is_whole(void);
 
 #endif

@@ -226,6 +226,8 @@ static int check_usage(const struct rescue *r)
 		return wrong(r->verb->name, o->apply ? "--apply" : o->plan ? "--plan" : "--for", "a verb that changes something (clean)");
 	if (o->running)
 		return wrong(r->verb->name, "--running", "a disk (a running system is not read by this version)");
+	if (o->summary || o->wait)
+		return wrong(r->verb->name, o->summary ? "--summary" : "--wait", "an option of this version (aderescue --help lists them)");
 	if (o->long_form && r->verb->run != cmd_ls)
 		return wrong(r->verb->name, "-l", "ls");
 	if (o->archive && r->verb->run != cmd_cp)

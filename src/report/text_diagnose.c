@@ -358,13 +358,26 @@ static int no_machine(const struct rescue *r, FILE *f)
 	return ret;
 }
 
+/* -v: all that could not be read, and every row that could not be told. */
+static void part_gaps(struct page *p, const struct judgement *j)
+{
+	for (size_t i = 0; i < j->vm->ngaps; i++)
+		page_addf(p, R_LEAST, i ? INDENT : "unread ", INDENT, "%s%s%s: %s", j->vm->gaps[i].node ? j->vm->gaps[i].node->name : "",
+			  j->vm->gaps[i].node ? ":" : "", j->vm->gaps[i].path ? j->vm->gaps[i].path : "", j->vm->gaps[i].why ? j->vm->gaps[i].why : "");
+	for (size_t i = 0; j->verdict != VERDICT_UNKNOWN && i < j->nunknown; i++)
+		page_add(p, R_LEAST, i ? INDENT : "untold ", INDENT, j->unknown[i]);
+}
+
 static int one_machine(const struct rescue *r, const struct judgement *j, FILE *f)
 {
 	struct page p = { 0 };
 	int ret;
 
 	machine_page(&p, r, j);
-	page_fit(&p, MAX_LINES - 1, MAX_BYTES - 150);
+	if (r->opt.verbose)
+		part_gaps(&p, j);
+	else
+		page_fit(&p, MAX_LINES - 1, MAX_BYTES - 150);
 	ret = page_print(&p, f);
 	page_done(&p);
 	return ret;
