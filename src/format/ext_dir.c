@@ -120,7 +120,7 @@ static int parse_entries(struct ext_fs *x, struct ext_dir *d, const uint8_t *p, 
 	return 0;
 }
 
-static uint32_t seed(const struct ext_fs *x, const struct ext_inode *i)
+uint32_t ext_seed(const struct ext_fs *x, const struct ext_inode *i)
 {
 	uint8_t no[8] = { (uint8_t)i->ino,
 			  (uint8_t)(i->ino >> 8),
@@ -136,7 +136,7 @@ static uint32_t seed(const struct ext_fs *x, const struct ext_inode *i)
 
 /* Does the chain of entries end in a checksum? In a node of the hash tree such a tail may be left over from
  * before. */
-static bool has_tail(const uint8_t *p, size_t bs)
+bool ext_dir_has_tail(const uint8_t *p, size_t bs)
 {
 	struct dirent_disk h;
 	size_t off = 0;
@@ -153,8 +153,7 @@ static bool has_tail(const uint8_t *p, size_t bs)
 	return !le32_get(h.ino) && le16_get(h.rec_len) == TAIL_SIZE && !h.name_len && h.type == TAIL_TYPE;
 }
 
-/* A node of the hash tree: where its limit and count stand; 0: not a node. */
-static size_t dx_limit_at(const uint8_t *p, size_t bs)
+size_t ext_dir_tree_at(const uint8_t *p, size_t bs)
 {
 	struct dirent_disk first, second;
 	le32 reserved;
@@ -180,11 +179,11 @@ static bool block_csum_ok(const struct ext_fs *x, const struct ext_inode *i, con
 
 	if (!(x->info.ro_compat & EXT_RO_METADATA_CSUM))
 		return true;
-	if (has_tail(p, bs)) {
+	if (ext_dir_has_tail(p, bs)) {
 		memcpy(&stored, p + bs - 4, sizeof(stored));
-		return ext2fs_crc32c_le(seed(x, i), p, bs - TAIL_SIZE) == le32_get(stored);
+		return ext2fs_crc32c_le(ext_seed(x, i), p, bs - TAIL_SIZE) == le32_get(stored);
 	}
-	at = dx_limit_at(p, bs);
+	at = ext_dir_tree_at(p, bs);
 	if (!at)
 		return false;
 	memcpy(&limit, p + at, sizeof(limit));
@@ -193,7 +192,7 @@ static bool block_csum_ok(const struct ext_fs *x, const struct ext_inode *i, con
 	if (tail + 8 > bs || le16_get(count) > le16_get(limit))
 		return false;
 	memcpy(&stored, p + tail + 4, sizeof(stored));
-	crc = ext2fs_crc32c_le(seed(x, i), p, at + (size_t)le16_get(count) * 8);
+	crc = ext2fs_crc32c_le(ext_seed(x, i), p, at + (size_t)le16_get(count) * 8);
 	crc = ext2fs_crc32c_le(crc, p + tail, 4);
 	return ext2fs_crc32c_le(crc, zero, sizeof(zero)) == le32_get(stored);
 }

@@ -66,14 +66,6 @@ static int read_node(struct ext_fs *x, unsigned level, uint64_t block, const uin
 
 static bool node_csum_ok(const struct ext_fs *x, const struct ext_inode *i, const uint8_t *node, unsigned max)
 {
-	uint8_t no[8] = { (uint8_t)i->ino,
-			  (uint8_t)(i->ino >> 8),
-			  (uint8_t)(i->ino >> 16),
-			  (uint8_t)(i->ino >> 24),
-			  (uint8_t)i->generation,
-			  (uint8_t)(i->generation >> 8),
-			  (uint8_t)(i->generation >> 16),
-			  (uint8_t)(i->generation >> 24) };
 	size_t tail = 12 + (size_t)max * 12;
 	le32 stored;
 
@@ -82,7 +74,7 @@ static bool node_csum_ok(const struct ext_fs *x, const struct ext_inode *i, cons
 	if (tail + sizeof(stored) > x->info.block_size)
 		return false;
 	memcpy(&stored, node + tail, sizeof(stored));
-	return ext2fs_crc32c_le(ext2fs_crc32c_le(x->lib->csum_seed, no, sizeof(no)), node, tail) ==
+	return ext2fs_crc32c_le(ext_seed(x, i), node, tail) ==
 	       le32_get(stored);
 }
 

@@ -97,6 +97,21 @@ int ext_dir_find(const struct ext_dir *, const char *name, size_t len, uint32_t 
 int ext_lookup(struct ext_fs *, const char *path, struct ext_inode *ret, struct err *e);
 void ext_caches_drop(struct ext_fs *);
 
+/* Of one block of a directory: does its chain of entries end in a checksum? Where do limit and count of a
+ * node of the hash tree stand (0: it is not such a node)? */
+bool ext_dir_has_tail(const uint8_t *p, size_t bs);
+size_t ext_dir_tree_at(const uint8_t *p, size_t bs);
+/* What the checksums of an inode's blocks begin with. */
+uint32_t ext_seed(const struct ext_fs *, const struct ext_inode *);
+
+/* ext_scrub.c: libext2fs splits the blocks of a hash tree in memory that it does not clear, and writes that
+ * out. Remember the blocks of a directory; later clear what is unused in those that have changed. */
+struct ext_marks {
+	uint32_t *crc; size_t n;
+};
+int ext_scrub_mark(struct ext_fs *, const struct ext_inode *dir, struct ext_marks *ret, struct err *e);
+int ext_scrub(struct ext_fs *, uint32_t dir, const struct ext_marks *, struct err *e);
+
 /* ext_xattr.c: values of at most EXT_MAX_XATTR bytes, names as the kernel gives them */
 int ext_xattr_each(struct ext_fs *, const struct ext_inode *,
 		   int (*fn)(void *arg, const char *name, const void *v, size_t n), void *arg, struct err *e);

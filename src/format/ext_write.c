@@ -206,27 +206,45 @@ static int finish(struct ext_fs *x, const struct place *p, const char *path, int
 
 /* ---- names ---- */
 
-static int link_name(struct ext_fs *x, struct place *p, const char *name, uint32_t ino, int type,
-		     struct err *e)
+static int link_in_tree(struct ext_fs *x, struct place *p, const char *name, uint32_t ino, int type,
+			struct err *e)
 {
-	bool typed = x->info.incompat & EXT_INCOMPAT_FILETYPE;
+	struct ext_marks marks = { 0 };
 	errcode_t code;
-	int rc = 0;
+	int rc;
 
-	/* a hash tree may have to be split */
-	if (p->folder.flags & FL_INDEX)
-		rc = need_block_bitmap(x, e);
+	/* the tree may have to be split */
+	rc = need_block_bitmap(x, e);
+	if (!rc)
+		rc = ext_scrub_mark(x, &p->folder, &marks, e);
 	if (rc)
 		return rc;
 	p->touched = true;
-	code = ext2fs_link(x->lib, p->folder.ino, name, ino, typed ? type : 0);
-	if (code == EXT2_ET_DIR_NO_SPACE && !(p->folder.flags & FL_INDEX)) {
+	code = ext2fs_link(x->lib, p->folder.ino, name, ino, type);
+	rc = code ? ext_lib_err(x, code, e, "adding a name") : ext_scrub(x, p->folder.ino, &marks, e);
+	free(marks.crc);
+	return rc;
+}
+
+static int link_name(struct ext_fs *x, struct place *p, const char *name, uint32_t ino, int type,
+		     struct err *e)
+{
+	errcode_t code;
+	int rc;
+
+	if (!(x->info.incompat & EXT_INCOMPAT_FILETYPE))
+		type = 0;
+	if (p->folder.flags & FL_INDEX)
+		return link_in_tree(x, p, name, ino, type, e);
+	p->touched = true;
+	code = ext2fs_link(x->lib, p->folder.ino, name, ino, type);
+	if (code == EXT2_ET_DIR_NO_SPACE) {
 		rc = need_block_bitmap(x, e);
 		if (rc)
 			return rc;
 		code = ext2fs_expand_dir(x->lib, p->folder.ino);
 		if (!code)
-			code = ext2fs_link(x->lib, p->folder.ino, name, ino, typed ? type : 0);
+			code = ext2fs_link(x->lib, p->folder.ino, name, ino, type);
 	}
 	return code ? ext_lib_err(x, code, e, "adding a name") : 0;
 }

@@ -4,6 +4,7 @@
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include "base/bytes.h"
 #include "ext-image.h"
 
@@ -301,6 +302,48 @@ Test(ext_write, a_directory_with_a_hash_tree_keeps_it)
 Test(ext_write, a_large_directory_without_a_tree_grows)
 {
 	rename_in_large_directory("-t ext2 -b 1024 -O ^dir_index -N 8000", false);
+}
+
+static int add_crc(void *arg, uint64_t off, const uint8_t *old_, const uint8_t *new_, size_t len)
+{
+	uint32_t *crc = arg;
+
+	(void)old_;
+	*crc = bytes_crc32(*crc, &off, sizeof(off));
+	*crc = bytes_crc32(*crc, new_, len);
+	return 0;
+}
+
+/* libext2fs splits blocks of a tree in memory that holds anything. */
+Test(ext_write, the_same_change_writes_the_same_bytes)
+{
+	static const int fills[] = { 0x55, 0xaa };
+	uint32_t crc[2] = { 0 };
+	char name[256], path[300];
+	struct image i;
+	struct err e = { "" };
+	const char *argv[] = { "e2fsck", "-fyD", i.path, NULL };
+
+	setenv("SOURCE_DATE_EPOCH", "1700000000", 1);
+	image_new(&i);
+	fill(&i, 1500);
+	image_make(&i, "-t ext4 -b 4096 -N 8000", "48M");
+	cr_assert_lt(image_run(&i, argv), 2, "%s", image_output(&i));
+	memset(name, 'z', 200);
+	for (unsigned round = 0; round < 2; round++) {
+		mallopt(M_PERTURB, fills[round]);
+		image_open(&i);
+		for (unsigned k = 0; k < 100; k++) {
+			(void)snprintf(path, sizeof(path), "/many/entry-number-%u", k * 15);
+			(void)snprintf(name + 200, sizeof(name) - 200, "-%u", k);
+			cr_assert_eq(fs_rename(i.fs, path, name, &e), 0, "%s", e.msg);
+		}
+		cr_assert_eq(blk_overlay_walk(i.disk, add_crc, &crc[round], NULL), 0);
+		image_close(&i);
+	}
+	mallopt(M_PERTURB, 0);
+	cr_assert_eq(crc[0], crc[1], "bytes of this process's memory went to the disk");
+	image_done(&i);
 }
 
 static int count_changes(void *arg, uint64_t off, const uint8_t *old_, const uint8_t *new_, size_t len)
