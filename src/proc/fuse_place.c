@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 
 #include "base/str.h"
@@ -27,17 +28,20 @@ static int own_user_namespace(struct err *e)
 {
 	unsigned uid = geteuid(), gid = getegid();
 	char map[64];
+	int r;
 
 	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
 		return err_set(e, -EOPNOTSUPP, "FUSE needs root or user namespaces here: %s", strerror(errno));
+	/* the id maps of a process that is not dumpable belong to root; this process never holds a key */
+	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 	snprintf(map, sizeof(map), "%u %u 1", uid, uid);
-	if (write_text("/proc/self/uid_map", map) < 0)
-		return err_set(e, -EOPNOTSUPP, "no user namespace of our own");
+	r = write_text("/proc/self/uid_map", map);
 	write_text("/proc/self/setgroups", "deny");
 	snprintf(map, sizeof(map), "%u %u 1", gid, gid);
-	if (write_text("/proc/self/gid_map", map) < 0)
-		return err_set(e, -EOPNOTSUPP, "no user namespace of our own");
-	return 0;
+	if (r == 0)
+		r = write_text("/proc/self/gid_map", map);
+	prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+	return r < 0 ? err_set(e, -EOPNOTSUPP, "no user namespace of our own: %s", strerror(-r)) : 0;
 }
 
 static int own_namespace(struct fuse_place *p, struct err *e)

@@ -239,10 +239,8 @@ static void part_why(struct page *p, const struct judgement *j)
 		page_addf(p, rank, first ? "why    " : INDENT, INDENT, "%s: %s", f->rule->id, f->nevidence ? f->evidence[0] : f->rule->title);
 		first = false;
 	}
-	for (size_t i = 0; j->verdict == VERDICT_UNKNOWN && i < j->nunknown; i++) {
-		page_add(p, i < 4 ? R_HIGH : R_LOW, first ? "why    " : INDENT, INDENT, j->unknown[i]);
-		first = false;
-	}
+	for (size_t i = 0; first && j->verdict == VERDICT_UNKNOWN && i < j->nunknown; i++)
+		page_add(p, i < 4 ? R_HIGH : R_LOW, i ? INDENT : "why    ", INDENT, j->unknown[i]);
 }
 
 static void part_boot(struct page *p, const struct judgement *j)
