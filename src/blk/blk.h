@@ -68,6 +68,10 @@ struct extent {
 int blk_open_map(const struct extent *x, size_t n, struct blk **ret, struct err *e);
 /* One window of under: the common map. */
 int blk_open_window(struct blk *under, uint64_t off, uint64_t len, struct blk **ret, struct err *e);
+/* Chunks (a power of two of bytes) dealt out to n legs in turn. Of each leg under, off and len count; all are as
+ * long, and whole chunks. */
+enum { STRIPE_MAX_LEGS = 128 };
+int blk_open_stripe(const struct extent *legs, size_t n, uint64_t chunk, struct blk **ret, struct err *e);
 
 struct crypt_params {
 	const struct secret *key;                 /* 32 or 64 bytes: AES-128 or AES-256 in XTS; copied */
