@@ -22,6 +22,7 @@ libaderescue_a_SOURCES = \
 	src/blk/mem.c \
 	src/blk/overlay.c \
 	src/blk/stage.c \
+	src/blk/stripe.c \
 	src/cmd/args.c \
 	src/cmd/args.h \
 	src/cmd/bek.c \
@@ -70,6 +71,16 @@ libaderescue_a_SOURCES = \
 	src/format/luks_judge.c \
 	src/format/luks_parts.h \
 	src/format/luks_read.c \
+	src/format/lvm.c \
+	src/format/lvm.h \
+	src/format/lvm_build.c \
+	src/format/lvm_group.c \
+	src/format/lvm_group.h \
+	src/format/lvm_map.c \
+	src/format/lvm_priv.h \
+	src/format/lvm_pv.c \
+	src/format/lvm_text.c \
+	src/format/lvm_vg.c \
 	src/format/mbr.c \
 	src/format/other.c \
 	src/format/part.c \

@@ -19,6 +19,7 @@ UNIT_TESTS = \
 	tests/bin/test-keys \
 	tests/bin/test-lines \
 	tests/bin/test-luks \
+	tests/bin/test-lvm \
 	tests/bin/test-mbr \
 	tests/bin/test-other \
 	tests/bin/test-overlay \
@@ -29,6 +30,7 @@ UNIT_TESTS = \
 	tests/bin/test-stage \
 	tests/bin/test-state \
 	tests/bin/test-str \
+	tests/bin/test-stripe \
 	tests/bin/test-tab \
 	tests/bin/test-tree \
 	tests/bin/test-undo \
@@ -55,6 +57,7 @@ tests_bin_test_judge_SOURCES = tests/unit/test-judge.c
 tests_bin_test_keys_SOURCES = tests/unit/test-keys.c
 tests_bin_test_lines_SOURCES = tests/unit/test-lines.c
 tests_bin_test_luks_SOURCES = tests/unit/test-luks.c
+tests_bin_test_lvm_SOURCES = tests/unit/test-lvm.c
 tests_bin_test_mbr_SOURCES = tests/unit/test-mbr.c
 tests_bin_test_other_SOURCES = tests/unit/test-other.c
 tests_bin_test_overlay_SOURCES = tests/unit/test-overlay.c
@@ -65,6 +68,7 @@ tests_bin_test_secret_SOURCES = tests/unit/test-secret.c
 tests_bin_test_stage_SOURCES = tests/unit/test-stage.c
 tests_bin_test_state_SOURCES = tests/unit/test-state.c
 tests_bin_test_str_SOURCES = tests/unit/test-str.c
+tests_bin_test_stripe_SOURCES = tests/unit/test-stripe.c
 tests_bin_test_tab_SOURCES = tests/unit/test-tab.c
 tests_bin_test_tree_SOURCES = tests/unit/test-tree.c
 tests_bin_test_undo_SOURCES = tests/unit/test-undo.c
