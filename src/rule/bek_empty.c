@@ -19,7 +19,8 @@ static unsigned say_empty(const struct vm *vm, struct findings *out, enum tri *u
 		const struct bek_volume *b = vm->beks[i];
 
 		if (b->why.msg[0] && !b->nfiles)
-			*unread = cannot_tell(why, "the BEK VOLUME on %s could not be read: %s", b->node ? b->node->name : "-", b->why.msg);
+			*unread = cannot_tell(why, "the BEK VOLUME on %s could not be read: %s",
+					      b->node ? b->node->name : "-", b->why.msg);
 		for (size_t k = 0; k < b->nfiles; k++) {
 			if (!b->files[k].passphrase || b->files[k].size || b->files[k].why.msg[0])
 				continue;
@@ -47,10 +48,13 @@ const struct rule rule_bek_empty = {
 	.id = "bek-empty",
 	.row = "12",
 	.title = "Volumes are encrypted, and a key file on the BEK VOLUME is empty.",
-	.why = "When a key rotation fails, some versions of ADE on Python 3 die while they write the old passphrase back and leave the file with 0 "
-	       "bytes. The running VM goes on, its next boot hangs. Disable empties the files as well. Copies with a controller and disk number "
+	.why = "When a key rotation fails, some versions of ADE on Python 3 die while they write the old "
+	       "passphrase back and leave the file with 0 "
+	       "bytes. The running VM goes on, its next boot hangs. Disable empties the files as well. "
+	       "Copies with a controller and disk number "
 	       "in the name, and the secret in Key Vault, are not touched by the defect.",
-	.advice = "Try the other key files of the volume and the secret in Key Vault (-k). Deallocate and start the failed VM rather than reboot it: "
+	.advice = "Try the other key files of the volume and the secret in Key Vault (-k). Deallocate and "
+		  "start the failed VM rather than reboot it: "
 		  "Azure then makes the BEK VOLUME anew from Key Vault.",
 	.clean = NULL,
 	.severity = SEV_ERROR,

@@ -19,7 +19,8 @@ static enum tri check(const struct vm *vm, struct findings *out, char **why)
 			if (!b->passphrase || b->size || b->why.msg[0])
 				continue;
 			any = true;
-			finding_say(finding_add(out, &rule_bek_empty_file, vm->beks[i]->node, b->name, 0), "%s has 0 bytes", b->name);
+			finding_say(finding_add(out, &rule_bek_empty_file, vm->beks[i]->node, b->name, 0),
+				    "%s has 0 bytes", b->name);
 		}
 	return any ? TRI_YES : TRI_NO;
 }
@@ -28,8 +29,10 @@ const struct rule rule_bek_empty_file = {
 	.id = "bek-empty-file",
 	.row = "",
 	.title = "A key file on a BEK VOLUME is empty, and nothing that is attached needs it.",
-	.why = "Disable overwrites the key files with 0 bytes before it deletes them; a failed rotation of some versions leaves one empty as well.",
-	.advice = "Nothing has to be done for the disks that are attached. If a data disk is missing here, attach it and look again.",
+	.why = "Disable overwrites the key files with 0 bytes before it deletes them; a failed rotation of "
+	       "some versions leaves one empty as well.",
+	.advice = "Nothing has to be done for the disks that are attached. If a data disk is missing here, "
+		  "attach it and look again.",
 	.clean = NULL,
 	.severity = SEV_NOTE,
 	.check = check,

@@ -5,8 +5,8 @@
 
 #include "rule/facts.h"
 
-/* How many pieces disagree; each is said to out as a finding of rule (out may be NULL: only count). Only for a machine whose OS volume
- * opened with a detached header. */
+/* How many pieces disagree; each is said to out as a finding of rule (out may be NULL: only count). Only for
+ * a machine whose OS volume opened with a detached header. */
 unsigned boot_pieces_wrong(const struct vm *, const struct rule *, struct findings *out);
 /* The pieces that were not looked at or could not be read, as evidence of f. Returns how many. */
 unsigned boot_pieces_unread(const struct vm *, struct finding *f);

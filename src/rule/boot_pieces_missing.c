@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Row 10: the OS is encrypted, and a boot piece that was read disagrees. Pieces that were not read are the finding
- * boot-piece-unread and do not make this row impossible to tell. */
+/* Row 10: the OS is encrypted, and a boot piece that was read disagrees. Pieces that were not read are the
+ * finding boot-piece-unread and do not make this row impossible to tell. */
 #include "rule/boot_pieces.h"
 #include "rule/list.h"
 
@@ -17,10 +17,14 @@ const struct rule rule_boot_pieces_missing = {
 	.id = "boot-pieces-missing",
 	.row = "10",
 	.title = "The OS volume is encrypted, and pieces it boots with are missing or disagree.",
-	.why = "An encrypted OS boots through a line in crypttab, the header file, kernel arguments and an initramfs that knows ADE. An update of "
-	       "the kernel or of the boot loader, a restored /boot, a cloned disk with new PARTUUIDs, or an encryption that was cut off in its "
-	       "last step leaves them out of step. The data are fine; the machine ends in an emergency shell.",
-	.advice = "Unlock the disk here, repair the named pieces in a chroot (crypttab, grub, initramfs), keep the state directory as it is.",
+	.why = "An encrypted OS boots through a line in crypttab, the header file, kernel arguments and an "
+	       "initramfs that knows ADE. An update of "
+	       "the kernel or of the boot loader, a restored /boot, a cloned disk with new PARTUUIDs, or an "
+	       "encryption that was cut off in its "
+	       "last step leaves them out of step. The data are fine; the machine ends in an emergency "
+	       "shell.",
+	.advice = "Unlock the disk here, repair the named pieces in a chroot (crypttab, grub, initramfs), "
+		  "keep the state directory as it is.",
 	.clean = NULL,
 	.severity = SEV_ERROR,
 	.verdict = VERDICT_INCONSISTENT,

@@ -17,7 +17,8 @@ static enum tri check(const struct vm *vm, struct findings *out, char **why)
 		if (!s->opens)
 			continue;
 		t = TRI_YES;
-		finding_say(finding_in_state(out, &rule_cleartext_key_in_use, vm, s->name), "it opens a LUKS header that is attached");
+		finding_say(finding_in_state(out, &rule_cleartext_key_in_use, vm, s->name),
+			    "it opens a LUKS header that is attached");
 	}
 	return t;
 }
@@ -26,7 +27,8 @@ const struct rule rule_cleartext_key_in_use = {
 	.id = "cleartext-key-in-use",
 	.row = "",
 	.title = "A cleartext key in the state directory opens a volume.",
-	.why = "Disable adds a random key to each disk and keeps it in the state directory until the disk is decrypted. By then the passphrase on the BEK "
+	.why = "Disable adds a random key to each disk and keeps it in the state directory until the disk is "
+	       "decrypted. By then the passphrase on the BEK "
 	       "VOLUME is overwritten and Azure's settings are cleared: this file may be the only key.",
 	.advice = "Save it first (aderescue save DIR). Never delete the state directory of this machine.",
 	.clean = NULL,

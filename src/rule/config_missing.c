@@ -19,7 +19,8 @@ static enum tri check(const struct vm *vm, struct findings *out, char **why)
 
 	if (t != TRI_YES)
 		return t;
-	f = finding_add(out, &rule_config_missing, vm->state.mount ? vm->state.mount->node : NULL, vm->state.path, 0);
+	f = finding_add(out, &rule_config_missing, vm->state.mount ? vm->state.mount->node : NULL,
+			vm->state.path, 0);
 	if (vm->state.have != HAVE_YES)
 		finding_say(f, "volumes are encrypted, and there is no state directory");
 	else if (vm->state.config.have != HAVE_YES)
@@ -33,10 +34,13 @@ const struct rule rule_config_missing = {
 	.id = "config-missing",
 	.row = "15",
 	.title = "Volumes are encrypted, and ADE's configuration is missing or empty.",
-	.why = "azure_crypt_config.ini says which volume type was asked for and which key file belongs to it. It was deleted or moved by hand, or "
-	       "a write was cut off. Booting does not need it. Without it ADE no longer refuses a wrong volume type, and Disable does not find "
+	.why = "azure_crypt_config.ini says which volume type was asked for and which key file belongs to "
+	       "it. It was deleted or moved by hand, or "
+	       "a write was cut off. Booting does not need it. Without it ADE no longer refuses a wrong "
+	       "volume type, and Disable does not find "
 	       "the key's name.",
-	.advice = "Restore the file (volumetype, bekfilename = LinuxPassPhraseFileName, secretseqnum) from a backup or from a directory set aside "
+	.advice = "Restore the file (volumetype, bekfilename = LinuxPassPhraseFileName, secretseqnum) from a "
+		  "backup or from a directory set aside "
 		  "earlier, or leave it and run no enable or disable.",
 	.clean = NULL,
 	.severity = SEV_WARNING,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Row 14: encrypted, every volume of this machine that is attached opens, the configuration says so, nothing is queued or under way.
- * A data disk that is not here is a finding, not a doubt. */
+/* Row 14: encrypted, every volume of this machine that is attached opens, the configuration says so, nothing
+ * is queued or under way. A data disk that is not here is a finding, not a doubt. */
 #include "rule/facts.h"
 #include "rule/list.h"
 
@@ -52,7 +52,8 @@ static enum tri check(const struct vm *vm, struct findings *out, char **why)
 		const struct volume *v = &vm->volumes[i];
 
 		if (vol_is_mine(vm, i) && v->state == VS_OPENED && !v->foreign_luks)
-			finding_say(f, "%s opens (%s)", vol_name(v), v->header && v->header->detached ? "detached header" : "attached header");
+			finding_say(f, "%s opens (%s)", vol_name(v),
+				    v->header && v->header->detached ? "detached header" : "attached header");
 	}
 	finding_say(f, "VolumeType %s, nothing queued, nothing under way", or_dash(config_volume_type(vm)));
 	return TRI_YES;
@@ -62,8 +63,10 @@ const struct rule rule_consistent = {
 	.id = "consistent",
 	.row = "14",
 	.title = "Encrypted, and everything agrees.",
-	.why = "The encrypted volumes open with their key, the configuration covers exactly what is encrypted, and no request is queued or under way.",
-	.advice = "There is nothing to clean. If the VM does not boot, ADE's state is not the reason; look at its logs and the serial console. Never "
+	.why = "The encrypted volumes open with their key, the configuration covers exactly what is "
+	       "encrypted, and no request is queued or under way.",
+	.advice = "There is nothing to clean. If the VM does not boot, ADE's state is not the reason; look "
+		  "at its logs and the serial console. Never "
 		  "delete the state directory or its markers.",
 	.clean = NULL,
 	.severity = SEV_NOTE,

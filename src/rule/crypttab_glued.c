@@ -16,8 +16,9 @@ static enum tri check(const struct vm *vm, struct findings *out, char **why)
 			continue;
 		any = true;
 		last = l->row;
-		finding_say(finding_add(out, &rule_crypttab_glued, vm->root, l->file, l->row ? l->row->line : 0),
-			    "two entries are glued into one line");
+		finding_say(
+			finding_add(out, &rule_crypttab_glued, vm->root, l->file, l->row ? l->row->line : 0),
+			"two entries are glued into one line");
 	}
 	return any ? TRI_YES : TRI_NO;
 }
@@ -26,7 +27,8 @@ const struct rule rule_crypttab_glued = {
 	.id = "crypttab-glued",
 	.row = "",
 	.title = "Two entries of crypttab are glued into one line.",
-	.why = "ADE appends the OS entry without a newline at its end, and newer versions no longer begin the next entry with one. The header path then ends in "
+	.why = "ADE appends the OS entry without a newline at its end, and newer versions no longer begin "
+	       "the next entry with one. The header path then ends in "
 	       "the name of the next volume, and neither is found.",
 	.advice = "Break the line in two by hand, after the header path.",
 	.clean = NULL,

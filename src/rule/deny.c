@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What forbids a clean, whatever the verdict says: a second look at the very things that would be set aside, by content and not by
- * name. Where it cannot be told, it is forbidden too. Each rule stands for itself, so that a mistake in one row of the table, or in
- * one of these, costs nothing alone. */
+/* What forbids a clean, whatever the verdict says: a second look at the very things that would be set aside,
+ * by content and not by name. Where it cannot be told, it is forbidden too. Each rule stands for itself, so
+ * that a mistake in one row of the table, or in one of these, costs nothing alone. */
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,16 +62,22 @@ static enum tri deny_header(const struct vm *vm, char **why)
 		if (vm->state.v[i].is_luks || vm->state.v[i].luks_damaged || vm->state.v[i].header)
 			name = vm->state.v[i].name;
 	if (name)
-		return deny(why, "%s in the state directory is a LUKS header: it may be the only one of its disk", name);
+		return deny(why,
+			    "%s in the state directory is a LUKS header: it may be the only one of its disk",
+			    name);
 	return TRI_NO;
 }
 
 static enum tri deny_old_header(const struct vm *vm, char **why)
 {
 	for (size_t i = 0; i < vm->nold_headers; i++)
-		if (vm->old_headers[i].is_luks || vm->old_headers[i].luks_damaged || vm->old_headers[i].unreadable)
-			return deny(why, "%s is, or may be, the only LUKS header of a disk", vm->old_headers[i].name);
-	return vm->old_places == HAVE_UNKNOWN ? cannot_tell(why, "the places of very old versions could not be looked at") : TRI_NO;
+		if (vm->old_headers[i].is_luks || vm->old_headers[i].luks_damaged ||
+		    vm->old_headers[i].unreadable)
+			return deny(why, "%s is, or may be, the only LUKS header of a disk",
+				    vm->old_headers[i].name);
+	return vm->old_places == HAVE_UNKNOWN
+		       ? cannot_tell(why, "the places of very old versions could not be looked at")
+		       : TRI_NO;
 }
 
 /* Any file whose content opens a header: cleartext keys, bek_backup, a passphrase under another name. */
@@ -79,7 +85,8 @@ static enum tri deny_working_key(const struct vm *vm, char **why)
 {
 	for (size_t i = 0; i < vm->state.n; i++)
 		if (vm->state.v[i].opens)
-			return deny(why, "%s in the state directory is a key that opens a volume", vm->state.v[i].name);
+			return deny(why, "%s in the state directory is a key that opens a volume",
+				    vm->state.v[i].name);
 	return TRI_NO;
 }
 
@@ -88,32 +95,38 @@ static enum tri deny_cleartext_key(const struct vm *vm, char **why)
 {
 	for (size_t i = 0; i < vm->state.n; i++)
 		if (vm->state.v[i].kind == SK_CLEARTEXT_KEY && !disks_confirmed(vm) && vm->nmissing)
-			return deny(why, "%s may be the key of a disk that is not attached", vm->state.v[i].name);
+			return deny(why, "%s may be the key of a disk that is not attached",
+				    vm->state.v[i].name);
 	return TRI_NO;
 }
 
 static enum tri deny_cvm(const struct vm *vm, char **why)
 {
-	const char *type = vm->state.imds.have == HAVE_YES ? ini_get(&vm->state.imds.ini, "securitytype") : NULL;
+	const char *type =
+		vm->state.imds.have == HAVE_YES ? ini_get(&vm->state.imds.ini, "securitytype") : NULL;
 
 	for (size_t i = 0; i < vm->state.n; i++) {
 		const struct state_file *s = &vm->state.v[i];
 
 		if (s->kind == SK_PASSPHRASE && (s->size || s->unreadable))
-			return deny(why, "%s in the state directory is the passphrase of a confidential VM", s->name);
+			return deny(why, "%s in the state directory is the passphrase of a confidential VM",
+				    s->name);
 		if (s->kind == SK_CUSTOM_CMK)
-			return deny(why, "%s in the state directory belongs to the keys of a confidential VM", s->name);
+			return deny(why, "%s in the state directory belongs to the keys of a confidential VM",
+				    s->name);
 	}
 	if (str_eq_nocase(type, "ConfidentialVM"))
 		return deny(why, "this is a confidential VM, which keeps its keys in the state directory");
 	return TRI_NO;
 }
 
-/* Slices of plaintext: the only copy of what they hold, but for a backup that equals the start of its untouched disk. */
+/* Slices of plaintext: the only copy of what they hold, but for a backup that equals the start of its
+ * untouched disk. */
 static enum tri deny_slices(const struct vm *vm, char **why)
 {
 	cleanup_free char *unused = NULL;
-	bool harmless = vm->state.slice_compared && vm->state.slice_is_start && ongoing_phase(vm, &unused) == PHASE_BACKUP;
+	bool harmless = vm->state.slice_compared && vm->state.slice_is_start &&
+			ongoing_phase(vm, &unused) == PHASE_BACKUP;
 
 	for (size_t i = 0; i < vm->state.n; i++) {
 		const struct state_file *s = &vm->state.v[i];
@@ -152,8 +165,12 @@ static enum tri deny_crypt_mount(const struct vm *vm, char **why)
 
 		if (line_is_tab(l) || l->owner != TAB_ADE_DATA)
 			continue;
-		if (l->volume ? l->volume->plain != TRI_YES && l->volume->state != VS_BLANK : !disks_confirmed(vm))
-			return deny(why, "azure_crypt_mount is the only record of %s, which is not proved to be plaintext", or_dash(l->mapper));
+		if (l->volume ? l->volume->plain != TRI_YES && l->volume->state != VS_BLANK
+			      : !disks_confirmed(vm))
+			return deny(why,
+				    "azure_crypt_mount is the only record of %s, which is not proved to be "
+				    "plaintext",
+				    or_dash(l->mapper));
 	}
 	return TRI_NO;
 }
@@ -162,14 +179,16 @@ static enum tri deny_unreadable(const struct vm *vm, char **why)
 {
 	for (size_t i = 0; i < vm->state.n; i++)
 		if (vm->state.v[i].unreadable)
-			return deny(why, "%s in the state directory could not be read%s%s", vm->state.v[i].name, vm->state.v[i].why ? ": " : "",
+			return deny(why, "%s in the state directory could not be read%s%s",
+				    vm->state.v[i].name, vm->state.v[i].why ? ": " : "",
 				    vm->state.v[i].why ? vm->state.v[i].why : "");
 	if (!state_believed(vm, why))
 		return TRI_UNKNOWN;
 	return tri_not(all_looked_at(vm, why));
 }
 
-/* Things that ADE never makes there: whoever did may have meant something by it, and a directory was not looked into. */
+/* Things that ADE never makes there: whoever did may have meant something by it, and a directory was not
+ * looked into. */
 static enum tri deny_strange(const struct vm *vm, char **why)
 {
 	for (size_t i = 0; i < vm->state.n; i++) {
@@ -178,7 +197,9 @@ static enum tri deny_strange(const struct vm *vm, char **why)
 		if (s->type == FS_FILE || (s->type == FS_DIR && s->kind == SK_MARKERS))
 			continue;
 		return deny(why, "%s in the state directory is a %s, which ADE does not make", s->name,
-			    s->type == FS_DIR ? "directory" : s->type == FS_LINK ? "symbolic link" : "special file");
+			    s->type == FS_DIR	 ? "directory"
+			    : s->type == FS_LINK ? "symbolic link"
+						 : "special file");
 	}
 	return TRI_NO;
 }
@@ -186,8 +207,10 @@ static enum tri deny_strange(const struct vm *vm, char **why)
 static enum tri deny_not_a_directory(const struct vm *vm, char **why)
 {
 	if (vm->state.is_link || vm->state.not_dir)
-		return deny(why, "the state directory is %s", vm->state.is_link ? "a symbolic link" : "not a directory");
-	if (vm->state.have == HAVE_YES && (!vm->state.mount || !vm->state.mount->node || !vm->state.real_path))
+		return deny(why, "the state directory is %s",
+			    vm->state.is_link ? "a symbolic link" : "not a directory");
+	if (vm->state.have == HAVE_YES &&
+	    (!vm->state.mount || !vm->state.mount->node || !vm->state.real_path))
 		return cannot_tell(why, "where the state directory really lies could not be told");
 	return TRI_NO;
 }
@@ -243,29 +266,32 @@ static enum tri deny_stated(const struct vm *vm, char **why)
 		const struct volume *v = &vm->volumes[i];
 
 		if (v->not_encrypted && (v->role == VOL_ROOT || v->header || v->ade))
-			return deny(why, "--not-encrypted is not accepted for %s: a header or the failed system itself names it", vol_name(v));
+			return deny(why,
+				    "--not-encrypted is not accepted for %s: a header or the failed system "
+				    "itself names it",
+				    vol_name(v));
 	}
 	return TRI_NO;
 }
 
 const struct deny deny_rules[] = {
-	{ "encrypted-volume", deny_encrypted },
-	{ "root-not-plain", deny_root },
-	{ "online-in-flight", deny_online },
-	{ "luks-header", deny_header },
-	{ "old-luks-header", deny_old_header },
-	{ "working-key", deny_working_key },
-	{ "cleartext-key", deny_cleartext_key },
-	{ "confidential-vm", deny_cvm },
-	{ "slices", deny_slices },
-	{ "ongoing-item", deny_ongoing },
-	{ "crypt-mount", deny_crypt_mount },
-	{ "unreadable", deny_unreadable },
-	{ "strange-entry", deny_strange },
-	{ "not-a-directory", deny_not_a_directory },
-	{ "disks", deny_disks },
-	{ "boot-luks", deny_boot_luks },
-	{ "filesystem", deny_filesystem },
-	{ "stated", deny_stated },
-	{ NULL, NULL },
+	{"encrypted-volume", deny_encrypted},
+	{"root-not-plain", deny_root},
+	{"online-in-flight", deny_online},
+	{"luks-header", deny_header},
+	{"old-luks-header", deny_old_header},
+	{"working-key", deny_working_key},
+	{"cleartext-key", deny_cleartext_key},
+	{"confidential-vm", deny_cvm},
+	{"slices", deny_slices},
+	{"ongoing-item", deny_ongoing},
+	{"crypt-mount", deny_crypt_mount},
+	{"unreadable", deny_unreadable},
+	{"strange-entry", deny_strange},
+	{"not-a-directory", deny_not_a_directory},
+	{"disks", deny_disks},
+	{"boot-luks", deny_boot_luks},
+	{"filesystem", deny_filesystem},
+	{"stated", deny_stated},
+	{NULL, NULL},
 };

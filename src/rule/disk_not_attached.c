@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* A device that the failed system's own files name, and that no attached disk backs. Not the temporary disk. With the operator's
- * confirmation the entries are orphans instead. */
+/* A device that the failed system's own files name, and that no attached disk backs. Not the temporary disk.
+ * With the operator's confirmation the entries are orphans instead. */
 #include "rule/facts.h"
 #include "rule/list.h"
 
@@ -29,9 +29,11 @@ const struct rule rule_disk_not_attached = {
 	.id = "disk-not-attached",
 	.row = "",
 	.title = "A disk that the failed system names is not attached.",
-	.why = "crypttab, fstab, azure_crypt_mount or the last status name a volume that is on none of the disks here. It may be encrypted, and the state "
+	.why = "crypttab, fstab, azure_crypt_mount or the last status name a volume that is on none of the "
+	       "disks here. It may be encrypted, and the state "
 	       "directory may hold what opens it; so nothing can be called stale while it is away.",
-	.advice = "Attach the disk and look again. If the VM has no such disk any more, say so: --all-disks-attached, or --data-disks with the number of "
+	.advice = "Attach the disk and look again. If the VM has no such disk any more, say so: "
+		  "--all-disks-attached, or --data-disks with the number of "
 		  "data disks at Azure (az vm show --query \"length(storageProfile.dataDisks)\").",
 	.clean = NULL,
 	.severity = SEV_WARNING,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Predicates about volumes: what is encrypted, what is proved plain, what is in flight. Terms are the contract's: "plain" is
- * proved by raw bytes, "opaque" and "locked" are possibly encrypted, a foreign LUKS volume is a note and nothing else. A
- * plaintext signature alone proves nothing: a re-encryption that was only prepared shows one too. */
+/* Predicates about volumes: what is encrypted, what is proved plain, what is in flight. Terms are the
+ * contract's: "plain" is proved by raw bytes, "opaque" and "locked" are possibly encrypted, a foreign LUKS
+ * volume is a note and nothing else. A plaintext signature alone proves nothing: a re-encryption that was
+ * only prepared shows one too. */
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,7 +63,8 @@ bool is_locked(const struct volume *v)
 	return !(v->header && (v->header->vk || v->header->opened));
 }
 
-/* The operator's word on an opaque volume: never on the root, on what a header belongs to, or on what the failed system names. */
+/* The operator's word on an opaque volume: never on the root, on what a header belongs to, or on what the
+ * failed system names. */
 static bool stated_plain(const struct volume *v)
 {
 	return v->not_encrypted && v->role != VOL_ROOT && !v->header && !v->ade;
@@ -105,7 +107,9 @@ enum tri vol_unencrypted(const struct volume *v, char **why)
 	case VS_OPAQUE:
 		if (stated_plain(v))
 			return TRI_YES;
-		return v->ade ? TRI_NO : cannot_tell(why, "%s has no signature and looks like ciphertext", vol_name(v));
+		return v->ade ? TRI_NO
+			      : cannot_tell(why, "%s has no signature and looks like ciphertext",
+					    vol_name(v));
 	case VS_BLANK:
 		if (v->role != VOL_ROOT && !v->ade)
 			return TRI_YES;
@@ -118,7 +122,8 @@ enum tri vol_unencrypted(const struct volume *v, char **why)
 	}
 	if (stated_plain(v))
 		return TRI_YES;
-	return cannot_tell(why, "%s has no signature, and whether it is ciphertext could not be told", vol_name(v));
+	return cannot_tell(why, "%s has no signature, and whether it is ciphertext could not be told",
+			   vol_name(v));
 }
 
 enum tri os_encrypted(const struct vm *vm, char **why)
@@ -139,7 +144,9 @@ enum tri os_encrypted(const struct vm *vm, char **why)
 		return cannot_tell(why, "the root volume %s is locked", vol_name(v));
 	case VS_PLAIN_FS:
 		if (v->plain == TRI_NO)
-			return cannot_tell(why, "the root volume %s shows a file system, but not all of it is plaintext", vol_name(v));
+			return cannot_tell(
+				why, "the root volume %s shows a file system, but not all of it is plaintext",
+				vol_name(v));
 		return TRI_NO;
 	case VS_BLANK:
 	case VS_OTHER:
@@ -162,10 +169,12 @@ static enum tri one_data_encrypted(const struct volume *v, char **why)
 			return TRI_YES;
 		if (stated_plain(v))
 			return TRI_NO;
-		return cannot_tell(why, "%s is %s", vol_name(v), v->state == VS_LOCKED ? "locked" : "possibly ciphertext");
+		return cannot_tell(why, "%s is %s", vol_name(v),
+				   v->state == VS_LOCKED ? "locked" : "possibly ciphertext");
 	case VS_PLAIN_FS:
 		if (v->plain == TRI_NO)
-			return cannot_tell(why, "%s shows a file system, but not all of it is plaintext", vol_name(v));
+			return cannot_tell(why, "%s shows a file system, but not all of it is plaintext",
+					   vol_name(v));
 		return TRI_NO;
 	case VS_BLANK:
 	case VS_OTHER:
@@ -227,7 +236,9 @@ enum tri root_looks_plain(const struct vm *vm, char **why)
 	if (!v)
 		return cannot_tell(why, "the volume of the root file system was not found");
 	if (v->state != VS_PLAIN_FS)
-		return v->state == VS_UNKNOWN ? cannot_tell(why, "nothing is recognised on the root volume %s", vol_name(v)) : TRI_NO;
+		return v->state == VS_UNKNOWN
+			       ? cannot_tell(why, "nothing is recognised on the root volume %s", vol_name(v))
+			       : TRI_NO;
 	if (v->plain == TRI_NO)
 		return cannot_tell(why, "not all of the root volume %s is plaintext", vol_name(v));
 	return TRI_YES;
@@ -279,7 +290,8 @@ enum tri any_online(const struct vm *vm, char **why)
 			any = tri_or(any, one_online(&vm->volumes[i], why));
 	if (any == TRI_YES)
 		return any;
-	/* a root that opened tells by its own header; else only a /boot that was read shows that there is none in flight */
+	/* a root that opened tells by its own header; else only a /boot that was read shows that there is
+	 * none in flight */
 	if (vm->root_volume && vm->root_volume->state == VS_OPENED && vm->root_volume->header)
 		return any;
 	if (!boot_believed(vm, why))

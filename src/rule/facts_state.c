@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Predicates about the state directory, the ongoing item, header files, tables, disks and keys. ADE asks for the mere existence
- * of its files, so an empty file counts as present here. A directory that was read past an unreplayed journal, or not in full,
- * proves what it shows and nothing else. */
+/* Predicates about the state directory, the ongoing item, header files, tables, disks and keys. ADE asks for
+ * the mere existence of its files, so an empty file counts as present here. A directory that was read past an
+ * unreplayed journal, or not in full, proves what it shows and nothing else. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,7 +22,8 @@ bool state_believed(const struct vm *vm, char **why)
 	const struct fs *fs = state_fs(vm);
 
 	if (vm->state.have == HAVE_UNKNOWN)
-		cannot_tell(why, "the state directory could not be looked at%s%s", vm->state.why ? ": " : "", vm->state.why ? vm->state.why : "");
+		cannot_tell(why, "the state directory could not be looked at%s%s", vm->state.why ? ": " : "",
+			    vm->state.why ? vm->state.why : "");
 	else if (vm->state.not_dir)
 		cannot_tell(why, "the state directory is not a directory");
 	else if (vm->state.too_many)
@@ -47,7 +48,8 @@ enum tri state_file_there(const struct vm *vm, enum have have, const char *name,
 	return TRI_NO;
 }
 
-static enum tri kind_there(const struct vm *vm, enum state_kind kind, bool filled, const char *name, char **why)
+static enum tri kind_there(const struct vm *vm, enum state_kind kind, bool filled, const char *name,
+			   char **why)
 {
 	for (size_t i = 0; i < vm->state.n; i++) {
 		const struct state_file *f = &vm->state.v[i];
@@ -129,7 +131,8 @@ enum phase ongoing_phase(const struct vm *vm, char **why)
 		return PHASE_DONE;
 	if (str_eq_nocase(p, "DecryptingData"))
 		return PHASE_DECRYPT;
-	if (str_eq_nocase(p, "EncryptDevice") || str_eq_nocase(p, "EncryptingData") || str_eq_nocase(p, "RecoverHeader"))
+	if (str_eq_nocase(p, "EncryptDevice") || str_eq_nocase(p, "EncryptingData") ||
+	    str_eq_nocase(p, "RecoverHeader"))
 		return PHASE_COPY;
 	cannot_tell(why, "azure_crypt_ongoing_item.ini names an unknown phase, '%s'", p);
 	return PHASE_UNKNOWN;
@@ -146,7 +149,8 @@ const char *config_volume_type(const struct vm *vm)
 
 bool queue_is_online(const struct vm *vm)
 {
-	const char *mode = vm->state.queue.have == HAVE_YES ? ini_get(&vm->state.queue.ini, "encryptionmode") : NULL;
+	const char *mode =
+		vm->state.queue.have == HAVE_YES ? ini_get(&vm->state.queue.ini, "encryptionmode") : NULL;
 
 	return str_eq_nocase(mode, "Online");
 }
@@ -197,7 +201,7 @@ static bool ongoing_names(const struct vm *vm, const char *base, const char *map
 		return there == TRI_UNKNOWN;
 	m = ini_get(&vm->state.ongoing.ini, "mappername");
 	h = ini_get(&vm->state.ongoing.ini, "headerfilepath");
-	if (!m || !*m)          /* an empty or truncated item may mean any mapper */
+	if (!m || !*m) /* an empty or truncated item may mean any mapper */
 		return true;
 	return str_eq(m, mapper) || str_eq(base_name(h), base);
 }
@@ -211,7 +215,8 @@ static bool still_named(const struct vm *vm, const struct state_file *f)
 	for (size_t i = 0; i < vm->nlines; i++) {
 		const struct ade_line *l = &vm->lines[i];
 
-		if ((mapper && *mapper && str_eq(l->mapper, mapper)) || (l->header && str_eq(base_name(l->header), base)))
+		if ((mapper && *mapper && str_eq(l->mapper, mapper)) ||
+		    (l->header && str_eq(base_name(l->header), base)))
 			return true;
 	}
 	return ongoing_names(vm, base, mapper);
@@ -235,7 +240,8 @@ enum header_fate header_file_fate(const struct vm *vm, const struct state_file *
 }
 
 static void header_files_of(const struct vm *vm, const struct state_file *v, size_t n, const char *dir,
-			    void (*fn)(void *, const struct vm *, const struct state_file *, const char *), void *arg)
+			    void (*fn)(void *, const struct vm *, const struct state_file *, const char *),
+			    void *arg)
 {
 	for (size_t i = 0; i < n; i++) {
 		cleanup_free char *path = NULL;
@@ -247,7 +253,9 @@ static void header_files_of(const struct vm *vm, const struct state_file *v, siz
 	}
 }
 
-void each_header_file(const struct vm *vm, void (*fn)(void *, const struct vm *, const struct state_file *, const char *), void *arg)
+void each_header_file(const struct vm *vm,
+		      void (*fn)(void *, const struct vm *, const struct state_file *, const char *),
+		      void *arg)
 {
 	header_files_of(vm, vm->state.v, vm->state.n, vm->state.path ? vm->state.path : "", fn, arg);
 	header_files_of(vm, vm->old_headers, vm->nold_headers, NULL, fn, arg);
@@ -259,11 +267,12 @@ char *disks_contradiction(const struct vm *vm)
 	if (vm->data_disks_said < 0)
 		return NULL;
 	if (vm->data_disks_attached < (unsigned)vm->data_disks_said)
-		return str_printf("--data-disks says %d, but only %u data disk%s attached", vm->data_disks_said, vm->data_disks_attached,
+		return str_printf("--data-disks says %d, but only %u data disk%s attached",
+				  vm->data_disks_said, vm->data_disks_attached,
 				  vm->data_disks_attached == 1 ? " is" : "s are");
 	if ((unsigned)vm->data_disks_said < vm->data_disks_named)
-		return str_printf("--data-disks says %d, but the failed system's own files name %u", vm->data_disks_said,
-				  vm->data_disks_named);
+		return str_printf("--data-disks says %d, but the failed system's own files name %u",
+				  vm->data_disks_said, vm->data_disks_named);
 	return NULL;
 }
 
@@ -278,17 +287,19 @@ bool disks_confirmed(const struct vm *vm)
 enum tri disks_complete(const struct vm *vm, char **why)
 {
 	if (vm->nvar_missing)
-		return cannot_tell(why, "a disk with part of the operating system is not attached: %s", vm->var_missing[0]);
+		return cannot_tell(why, "a disk with part of the operating system is not attached: %s",
+				   vm->var_missing[0]);
 	if (disks_confirmed(vm))
 		return TRI_YES;
 	if (vm->nmissing)
-		return cannot_tell(why, "a disk that the failed system names is not attached: %s", vm->missing[0]);
+		return cannot_tell(why, "a disk that the failed system names is not attached: %s",
+				   vm->missing[0]);
 	for (size_t i = 0; i < vm->nlines; i++) {
 		const struct ade_line *l = &vm->lines[i];
 
 		if (l->owner == TAB_ADE_DATA && line_is_item(l) && !l->volume && l->backed != TRI_YES)
-			return cannot_tell(why, "%s line %u names %s, and no attached disk backs it", l->file, l->row ? l->row->line : 0,
-					   or_dash(l->mapper));
+			return cannot_tell(why, "%s line %u names %s, and no attached disk backs it", l->file,
+					   l->row ? l->row->line : 0, or_dash(l->mapper));
 	}
 	return TRI_YES;
 }
@@ -312,8 +323,8 @@ size_t count_lines(const struct vm *vm, bool (*pred)(const struct ade_line *))
 	return n;
 }
 
-/* A mapper that no LUKS device backs: nothing attached is it, or what is attached is proved plain. The temporary disk is never
- * attached here and holds nothing that lasts. */
+/* A mapper that no LUKS device backs: nothing attached is it, or what is attached is proved plain. The
+ * temporary disk is never attached here and holds nothing that lasts. */
 enum tri line_orphan(const struct vm *vm, const struct ade_line *l, char **why)
 {
 	if (!line_is_item(l))
@@ -328,7 +339,8 @@ enum tri line_orphan(const struct vm *vm, const struct ade_line *l, char **why)
 	if (l->backed == TRI_YES)
 		return TRI_NO;
 	if (!disks_confirmed(vm))
-		return cannot_tell(why, "%s names %s, which no attached disk backs", l->file, or_dash(l->mapper));
+		return cannot_tell(why, "%s names %s, which no attached disk backs", l->file,
+				   or_dash(l->mapper));
 	return TRI_YES;
 }
 
@@ -353,9 +365,11 @@ bool have_key(const struct vm *vm)
 /* ---- gaps ---- */
 static bool gap_matters(const struct gap *g)
 {
-	static const char *const harmless[] = { "/var/log", "/boot/grub", "/boot/efi", "/boot/loader", "/boot/vmlinuz", "/boot/init",
-						"/etc/default", "/etc/modprobe.d", "/etc/lvm", "/etc/os-release", "/etc/hostname",
-						"/etc/machine-id", "/usr" };
+	static const char *const harmless[] = {
+		"/var/log",	 "/boot/grub",	    "/boot/efi",     "/boot/loader",
+		"/boot/vmlinuz", "/boot/init",	    "/etc/default",  "/etc/modprobe.d",
+		"/etc/lvm",	 "/etc/os-release", "/etc/hostname", "/etc/machine-id",
+		"/usr"};
 
 	if (!g->path || !*g->path)
 		return true;
@@ -380,12 +394,15 @@ enum tri all_looked_at(const struct vm *vm, char **why)
 	if (vm->bootf.luks_dir == HAVE_UNKNOWN)
 		t = cannot_tell(why, "whether /boot/luks exists could not be told");
 	if (vm->old_places == HAVE_UNKNOWN)
-		t = cannot_tell(why, "the places of old versions (/etc/azure_crypt_*, /azureluksheader*) could not be looked at");
+		t = cannot_tell(why, "the places of old versions (/etc/azure_crypt_*, /azureluksheader*) "
+				     "could not be looked at");
 	else if (vm->old_places == HAVE_YES && !disks_confirmed(vm))
-		t = cannot_tell(why, "files of a very old version lie outside the state directory and may name a disk that is not attached");
+		t = cannot_tell(why, "files of a very old version lie outside the state directory and may "
+				     "name a disk that is not attached");
 	for (size_t i = 0; i < vm->ngaps; i++)
 		if (gap_matters(&vm->gaps[i]))
-			t = cannot_tell(why, "%s could not be read: %s", vm->gaps[i].path && *vm->gaps[i].path ? vm->gaps[i].path : "a volume",
+			t = cannot_tell(why, "%s could not be read: %s",
+					vm->gaps[i].path && *vm->gaps[i].path ? vm->gaps[i].path : "a volume",
 					or_dash(vm->gaps[i].why));
 	return t;
 }
@@ -414,11 +431,13 @@ bool looks_stale(const struct vm *vm)
 	return row_holds(&rule_stale_state, vm) || row_holds(&rule_fresh_header_plain_root, vm);
 }
 
-struct finding *finding_in_state(struct findings *out, const struct rule *rule, const struct vm *vm, const char *name)
+struct finding *finding_in_state(struct findings *out, const struct rule *rule, const struct vm *vm,
+				 const char *name)
 {
 	cleanup_free char *path = NULL;
 
 	if (name && vm->state.path)
 		path = str_printf("%s/%s", vm->state.path, name);
-	return finding_add(out, rule, vm->state.mount ? vm->state.mount->node : vm->root, path ? path : vm->state.path, 0);
+	return finding_add(out, rule, vm->state.mount ? vm->state.mount->node : vm->root,
+			   path ? path : vm->state.path, 0);
 }

@@ -21,10 +21,12 @@ static enum tri check(const struct vm *vm, struct findings *out, char **why)
 	for (size_t i = 0; vm->graph && i < vm->graph->n; i++) {
 		const struct node *n = vm->graph->nodes[i];
 
-		if (strcmp(n->fmt, "gpt") != 0 || !of_machine(vm, n) || (n->state != NODE_DAMAGED && !n->why.msg[0]))
+		if (strcmp(n->fmt, "gpt") != 0 || !of_machine(vm, n) ||
+		    (n->state != NODE_DAMAGED && !n->why.msg[0]))
 			continue;
 		any = true;
-		finding_say(finding_add(out, &rule_gpt_damaged, n, NULL, 0), "%s", n->why.msg[0] ? n->why.msg : "the partition table is damaged");
+		finding_say(finding_add(out, &rule_gpt_damaged, n, NULL, 0), "%s",
+			    n->why.msg[0] ? n->why.msg : "the partition table is damaged");
 	}
 	return any ? TRI_YES : TRI_NO;
 }
@@ -33,9 +35,11 @@ const struct rule rule_gpt_damaged = {
 	.id = "gpt-damaged",
 	.row = "",
 	.title = "A copy of the partition table is damaged or missing.",
-	.why = "GPT keeps two copies, at both ends of the disk. A disk that was enlarged or copied short has its second copy in the wrong place; a bad "
+	.why = "GPT keeps two copies, at both ends of the disk. A disk that was enlarged or copied short has "
+	       "its second copy in the wrong place; a bad "
 	       "checksum means that something wrote over one.",
-	.advice = "Compare the two copies before anything is repaired: sgdisk --verify only reads. Repair on a copy, or after a snapshot.",
+	.advice = "Compare the two copies before anything is repaired: sgdisk --verify only reads. Repair on "
+		  "a copy, or after a snapshot.",
 	.clean = NULL,
 	.severity = SEV_WARNING,
 	.check = check,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* All rows are asked in order, the first that holds gives the verdict; but consistent, stale and no-state are given only where every
- * row above is known not to hold, else undecided. Then what the data are, what may be done, what follows. A row that could not be
- * told never makes a verdict safer. */
+/* All rows are asked in order, the first that holds gives the verdict; but consistent, stale and no-state are
+ * given only where every row above is known not to hold, else undecided. Then what the data are, what may be
+ * done, what follows. A row that could not be told never makes a verdict safer. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,7 +23,11 @@ static const struct rule *const others[] = {
 };
 enum { NROWS = sizeof(rows) / sizeof(*rows), NOTHERS = sizeof(others) / sizeof(*others) };
 
-struct answer { enum tri t; struct findings findings; char *why; };
+struct answer {
+	enum tri t;
+	struct findings findings;
+	char *why;
+};
 
 static int ask(const struct vm *vm, const struct rule *rule, struct answer *ret)
 {
@@ -38,7 +42,8 @@ static bool is_guarded(enum verdict v)
 	return v == VERDICT_CONSISTENT || v == VERDICT_STALE || v == VERDICT_NO_STATE;
 }
 
-/* Which row gives the verdict. *ret_would (may become NULL): the row that would have, were all above it known. */
+/* Which row gives the verdict. *ret_would (may become NULL): the row that would have, were all above it
+ * known. */
 static size_t decide(const struct answer *a, const struct rule **ret_would)
 {
 	bool doubt = false;
@@ -112,7 +117,7 @@ static bool is_finding_too(const struct judgement *j, size_t i, size_t verdict_r
 		return true;
 	if (i == NROWS - 1)
 		return false;
-	if (t != TRI_YES)       /* a row that leaves a finding without holding, as only-header-copy does */
+	if (t != TRI_YES) /* a row that leaves a finding without holding, as only-header-copy does */
 		return t == TRI_NO;
 	if (rows[i]->verdict == VERDICT_CONSISTENT || rows[i]->verdict == VERDICT_NO_STATE)
 		return false;
@@ -125,7 +130,8 @@ static int gather(struct judgement *j, struct answer *a, struct answer *o, size_
 		if (is_finding_too(j, i, verdict_row, a[i].t) && keep(j, &a[i]) < 0)
 			return -ENOMEM;
 	for (size_t i = 0; i < NOTHERS; i++)
-		if (o[i].t == TRI_YES && (!str_starts(others[i]->row, "18") || j->verdict == VERDICT_STALE) && keep(j, &o[i]) < 0)
+		if (o[i].t == TRI_YES && (!str_starts(others[i]->row, "18") || j->verdict == VERDICT_STALE) &&
+		    keep(j, &o[i]) < 0)
 			return -ENOMEM;
 	return 0;
 }
@@ -140,8 +146,9 @@ static bool holds(const struct answer *a, const char *id)
 
 static enum data_state judge_data(const struct vm *vm, const struct answer *a)
 {
-	static const char *const risky[] = { "decryption-stuck", "inplace-copy-interrupted", "decrypting", "online-in-flight",
-					     "dd-interrupted", "vg-removed", "only-header-copy", "lvm-marker-missing" };
+	static const char *const risky[] = {"decryption-stuck", "inplace-copy-interrupted", "decrypting",
+					    "online-in-flight", "dd-interrupted",	    "vg-removed",
+					    "only-header-copy", "lvm-marker-missing"};
 	enum data_state worst = DATA_INTACT;
 
 	if (holds(a, "os-header-lost"))
@@ -162,7 +169,7 @@ static enum data_state judge_data(const struct vm *vm, const struct answer *a)
 		if (vol_unencrypted(v, &why) != TRI_YES)
 			worst = DATA_UNKNOWN;
 	}
-	for (size_t i = 0; i < 10 && i < NROWS; i++)    /* whether something is under way must be known */
+	for (size_t i = 0; i < 10 && i < NROWS; i++) /* whether something is under way must be known */
 		if (a[i].t == TRI_UNKNOWN)
 			worst = DATA_UNKNOWN;
 	return vm->root ? worst : DATA_UNKNOWN;
@@ -221,7 +228,8 @@ static int allow_clean(struct judgement *j, const struct deny *denies)
 	for (size_t i = 0; i < j->findings.n; i++)
 		never |= j->findings.v[i].severity == SEV_NEVER_DELETE;
 	if (never && !j->nrefused &&
-	    add_line(&j->refused, &j->nrefused, str_printf("a finding says that something there must never be deleted")) < 0)
+	    add_line(&j->refused, &j->nrefused,
+		     str_printf("a finding says that something there must never be deleted")) < 0)
 		return -ENOMEM;
 	j->clean_allowed = !j->nrefused && !never;
 	return 0;
@@ -238,9 +246,11 @@ static void explain_undecided(struct judgement *j, const struct rule *would)
 		for (size_t k = 0; k < j->nunknown; k++)
 			finding_say(f, "%s", j->unknown[k]);
 		if (would)
-			finding_say(f, "it would be %s, but that is said only where all of this is known", would->id);
+			finding_say(f, "it would be %s, but that is said only where all of this is known",
+				    would->id);
 		else if (!j->nunknown)
-			finding_say(f, "all was read, but it fits none of the states that ADE is known to leave");
+			finding_say(
+				f, "all was read, but it fits none of the states that ADE is known to leave");
 	}
 }
 

@@ -7,7 +7,8 @@ static bool say(struct findings *out, const struct header *h, const struct node 
 {
 	if (!h || !h->info.damage.msg[0])
 		return false;
-	finding_say(finding_add(out, &rule_luks_header_damaged, h->node ? h->node : where, h->path, 0), "%s", h->info.damage.msg);
+	finding_say(finding_add(out, &rule_luks_header_damaged, h->node ? h->node : where, h->path, 0), "%s",
+		    h->info.damage.msg);
 	return true;
 }
 
@@ -31,8 +32,10 @@ const struct rule rule_luks_header_damaged = {
 	.id = "luks-header-damaged",
 	.row = "",
 	.title = "A LUKS header is damaged.",
-	.why = "LUKS2 keeps two copies of its metadata and can live on one; the key slots exist once. Something wrote over part of the header.",
-	.advice = "Save the header as it is (aderescue save DIR) before anything repairs it. cryptsetup repairs a bad copy by itself when it opens the "
+	.why = "LUKS2 keeps two copies of its metadata and can live on one; the key slots exist once. "
+	       "Something wrote over part of the header.",
+	.advice = "Save the header as it is (aderescue save DIR) before anything repairs it. cryptsetup "
+		  "repairs a bad copy by itself when it opens the "
 		  "volume for writing: let it do so only after that.",
 	.clean = NULL,
 	.severity = SEV_WARNING,

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Row 20: no state directory, no header, no line, no extension. Never said without the OS disk, nor where a place could not be
- * looked at: a directory that cannot be seen is not an absent one. */
+/* Row 20: no state directory, no header, no line, no extension. Never said without the OS disk, nor where a
+ * place could not be looked at: a directory that cannot be seen is not an absent one. */
 #include "rule/facts.h"
 #include "rule/list.h"
 
@@ -9,8 +9,8 @@ static enum tri check(const struct vm *vm, struct findings *out, char **why)
 	struct finding *f;
 	enum tri t;
 
-	if (vm->state.have == HAVE_YES || vm->nexts || count_lines(vm, line_is_item) || vm->nold_headers || vm->archive_dir == HAVE_YES ||
-	    vm->old_places == HAVE_YES)
+	if (vm->state.have == HAVE_YES || vm->nexts || count_lines(vm, line_is_item) || vm->nold_headers ||
+	    vm->archive_dir == HAVE_YES || vm->old_places == HAVE_YES)
 		return TRI_NO;
 	t = state_believed(vm, why) ? TRI_YES : TRI_UNKNOWN;
 	if (vm->waagent == HAVE_UNKNOWN)
@@ -30,9 +30,11 @@ const struct rule rule_no_state = {
 	.id = "no-state",
 	.row = "20",
 	.title = "ADE left nothing on this machine.",
-	.why = "Neither the state directory nor a header, a line in crypttab or fstab, or the extension's own directory is there, and all volumes that "
+	.why = "Neither the state directory nor a header, a line in crypttab or fstab, or the extension's "
+	       "own directory is there, and all volumes that "
 	       "are attached are plaintext.",
-	.advice = "There is nothing to clean. If Azure says this VM is encrypted, this is an old or a wrong disk.",
+	.advice = "There is nothing to clean. If Azure says this VM is encrypted, this is an old or a wrong "
+		  "disk.",
 	.clean = NULL,
 	.severity = SEV_NOTE,
 	.verdict = VERDICT_NO_STATE,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Row 9b: data disks are encrypted, the OS is plain, and a queue asks for the OS: it is attempted, and fails, at every boot. */
+/* Row 9b: data disks are encrypted, the OS is plain, and a queue asks for the OS: it is attempted, and fails,
+ * at every boot. */
 #include "rule/facts.h"
 #include "rule/list.h"
 
@@ -28,8 +29,12 @@ static enum tri check(const struct vm *vm, struct findings *out, char **why)
 	t = tri_and(t, tri_not(decrypt_queue_there(vm, why)));
 	if (t != TRI_YES)
 		return t;
-	f = finding_add(out, &rule_os_attempt_pending, vm->state.mount ? vm->state.mount->node : NULL, vm->state.path, 0);
-	finding_say(f, "data disks are encrypted, the root is plain, and the request queue asks for VolumeType %s", or_dash(config_volume_type(vm)));
+	f = finding_add(out, &rule_os_attempt_pending, vm->state.mount ? vm->state.mount->node : NULL,
+			vm->state.path, 0);
+	finding_say(
+		f,
+		"data disks are encrypted, the root is plain, and the request queue asks for VolumeType %s",
+		or_dash(config_volume_type(vm)));
 	if (vm->log.last_error)
 		finding_say(f, "extension.log: %s", vm->log.last_error);
 	return TRI_YES;
@@ -39,9 +44,12 @@ const struct rule rule_os_attempt_pending = {
 	.id = "os-attempt-pending",
 	.row = "9b",
 	.title = "The data disks are encrypted, and ADE tries again to encrypt the OS disk at every boot.",
-	.why = "The request asked for all volumes. The data disks were done, the OS disk was not, and the queue that would be removed at the end is "
-	       "still there: every boot starts the attempt again, which on older distributions drops SSH for its duration.",
-	.advice = "Remove only the request queue, on the running VM or in a chroot, and on older distributions with it the markers. Keep all else: the "
+	.why = "The request asked for all volumes. The data disks were done, the OS disk was not, and the "
+	       "queue that would be removed at the end is "
+	       "still there: every boot starts the attempt again, which on older distributions drops SSH for "
+	       "its duration.",
+	.advice = "Remove only the request queue, on the running VM or in a chroot, and on older "
+		  "distributions with it the markers. Keep all else: the "
 		  "data disks need it.",
 	.clean = NULL,
 	.severity = SEV_WARNING,

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Row 16b: data disks are encrypted, the OS is plain, VolumeType All, and nothing asks for the OS any more. */
+/* Row 16b: data disks are encrypted, the OS is plain, VolumeType All, and nothing asks for the OS any more.
+ */
 #include "rule/facts.h"
 #include "rule/list.h"
 
@@ -18,7 +19,8 @@ static enum tri check(const struct vm *vm, struct findings *out, char **why)
 	if (t != TRI_YES)
 		return t;
 	f = finding_add(out, &rule_os_never_finished, vm->root_raw, NULL, 0);
-	finding_say(f, "VolumeType is All, data disks are encrypted, the root is plain, and no request queue is left");
+	finding_say(f, "VolumeType is All, data disks are encrypted, the root is plain, and no request queue "
+		       "is left");
 	return TRI_YES;
 }
 
@@ -26,9 +28,11 @@ const struct rule rule_os_never_finished = {
 	.id = "os-never-finished",
 	.row = "16b",
 	.title = "All volumes were to be encrypted; the data disks are, the OS disk is not.",
-	.why = "The request asked for all volumes. The data disks were done, the encryption of the OS disk failed or was given up, and its queue is "
+	.why = "The request asked for all volumes. The data disks were done, the encryption of the OS disk "
+	       "failed or was given up, and its queue is "
 	       "gone. The machine runs as it is; Azure may show it as encrypted.",
-	.advice = "Either run enable again with the volume type All, after a snapshot, or leave it. Do not remove the state: the data disks need it.",
+	.advice = "Either run enable again with the volume type All, after a snapshot, or leave it. Do not "
+		  "remove the state: the data disks need it.",
 	.clean = NULL,
 	.severity = SEV_WARNING,
 	.verdict = VERDICT_INCONSISTENT,

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The edits of a clean, as the contract lists them: renames, commented lines, and with --for no-start the number in mrseq. No I/O:
- * paths are those that reading the machine found. An edit that several findings want is one edit with all their ids. Refused is
- * whatever judge() refused; nothing is refused or allowed anew here. */
+/* The edits of a clean, as the contract lists them: renames, commented lines, and with --for no-start the
+ * number in mrseq. No I/O: paths are those that reading the machine found. An edit that several findings want
+ * is one edit with all their ids. Refused is whatever judge() refused; nothing is refused or allowed anew
+ * here. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -34,7 +35,8 @@ static const char *base_name(const char *path)
 	return slash ? slash + 1 : path;
 }
 
-static int set_aside(struct plan *p, const struct node *on, const char *path, const char *shown, const char *reason, struct err *e)
+static int set_aside(struct plan *p, const struct node *on, const char *path, const char *shown,
+		     const char *reason, struct err *e)
 {
 	cleanup_free char *name = str_printf("%s.aderescue-%s", base_name(path), p->stamp);
 	struct edit *edit = planned(p, on, path);
@@ -55,11 +57,16 @@ int clean_boot_luks(const struct vm *vm, const struct finding *f, struct plan *p
 		return 0;
 	if (!on)
 		return err_set(e, -EPERM, "/boot/luks: the file system that holds it is not known");
-	return set_aside(p, on, vm->bootf.on_root ? "/boot/luks" : "/luks", "/boot/luks", rule_fresh_header_plain_root.id, e);
+	return set_aside(p, on, vm->bootf.on_root ? "/boot/luks" : "/luks", "/boot/luks",
+			 rule_fresh_header_plain_root.id, e);
 }
 
 /* ---- crypttab and fstab ---- */
-struct lines { unsigned *v; size_t n; bool orphan, temp; };
+struct lines {
+	unsigned *v;
+	size_t n;
+	bool orphan, temp;
+};
 
 /* A row may hold two glued entries: it goes only where that is right for both. */
 static bool row_goes(const struct vm *vm, const struct ade_line *line)
@@ -67,7 +74,8 @@ static bool row_goes(const struct vm *vm, const struct ade_line *line)
 	for (size_t i = 0; i < vm->nlines; i++) {
 		cleanup_free char *why = NULL;
 
-		if (str_eq(vm->lines[i].file, line->file) && vm->lines[i].row && vm->lines[i].row->line == line->row->line &&
+		if (str_eq(vm->lines[i].file, line->file) && vm->lines[i].row &&
+		    vm->lines[i].row->line == line->row->line &&
 		    line_orphan(vm, &vm->lines[i], &why) != TRI_YES)
 			return false;
 	}
@@ -97,7 +105,8 @@ static int lines_of(const struct vm *vm, const char *file, struct lines *ret)
 	return 0;
 }
 
-static int comment_out(const struct vm *vm, const char *file, const struct tab *tab, struct lines *l, struct plan *p, struct err *e)
+static int comment_out(const struct vm *vm, const char *file, const struct tab *tab, struct lines *l,
+		       struct plan *p, struct err *e)
 {
 	cleanup_free char *text = NULL;
 	struct edit *edit;
@@ -107,7 +116,8 @@ static int comment_out(const struct vm *vm, const char *file, const struct tab *
 	err = tab_comment_lines(tab, l->v, l->n, &text, &len, e);
 	if (err < 0)
 		return err;
-	edit = plan_replace(p, vm->root, file, file, text, len, l->orphan ? rule_stale_orphan_entries.id : rule_stale_temp_disk_entry.id);
+	edit = plan_replace(p, vm->root, file, file, text, len,
+			    l->orphan ? rule_stale_orphan_entries.id : rule_stale_temp_disk_entry.id);
 	if (!edit || (l->orphan && l->temp && because(edit, rule_stale_temp_disk_entry.id) < 0))
 		return err_oom(e);
 	if (because(edit, rule_stale_state.id) < 0)
@@ -117,7 +127,8 @@ static int comment_out(const struct vm *vm, const char *file, const struct tab *
 	return 0;
 }
 
-static int clean_tab(const struct vm *vm, const char *file, const struct tab *tab, struct plan *p, struct err *e)
+static int clean_tab(const struct vm *vm, const char *file, const struct tab *tab, struct plan *p,
+		     struct err *e)
 {
 	struct lines l = {0};
 	int err = lines_of(vm, file, &l);
@@ -137,8 +148,10 @@ int clean_state(const struct vm *vm, const struct finding *f, struct plan *p, st
 	(void)f;
 	if (vm->state.have == HAVE_YES) {
 		if (!vm->state.mount || !vm->state.mount->node || !vm->state.real_path)
-			return err_set(e, -EPERM, "the state directory: where it really lies could not be told");
-		err = set_aside(p, vm->state.mount->node, vm->state.real_path, vm->state.path, rule_stale_state.id, e);
+			return err_set(e, -EPERM,
+				       "the state directory: where it really lies could not be told");
+		err = set_aside(p, vm->state.mount->node, vm->state.real_path, vm->state.path,
+				rule_stale_state.id, e);
 	}
 	if (!err)
 		err = clean_tab(vm, "/etc/crypttab", &vm->crypttab, p, e);
@@ -200,15 +213,19 @@ static int put_number(const struct vm *vm, const char *dir, uint64_t number, str
 	return 0;
 }
 
-/* ADE must start nothing by itself: it compares mrseq with the number of the newest settings that are not rejected. */
+/* ADE must start nothing by itself: it compares mrseq with the number of the newest settings that are not
+ * rejected. */
 static int no_start(const struct vm *vm, struct plan *p, struct err *e)
 {
 	const struct extension *x = vm->ext;
 	int err = 0;
 
 	if (!x)
-		return vm->nexts || vm->waagent == HAVE_UNKNOWN ?
-		       err_set(e, -EPERM, "the live directory of the extension is not known, so that no-start cannot be kept") : 0;
+		return vm->nexts || vm->waagent == HAVE_UNKNOWN
+			       ? err_set(e, -EPERM,
+					 "the live directory of the extension is not known, so that no-start "
+					 "cannot be kept")
+			       : 0;
 	if (!x->newest)
 		return 0;
 	if (x->mrseq_have != HAVE_YES || x->mrseq != x->newest->seq)
@@ -227,7 +244,8 @@ static int add_reasons(const struct judgement *j, struct plan *p, struct err *e)
 		if (!f->path || !str_starts(f->rule->row, "18"))
 			continue;
 		for (size_t k = 0; k < p->n; k++)
-			if (p->v[k].kind == EDIT_RENAME && under(p->v[k].shown_path, f->path) && because(&p->v[k], f->rule->id) < 0)
+			if (p->v[k].kind == EDIT_RENAME && under(p->v[k].shown_path, f->path) &&
+			    because(&p->v[k], f->rule->id) < 0)
 				return err_oom(e);
 	}
 	return 0;
@@ -240,7 +258,8 @@ int clean_plan(const struct judgement *j, char goal, struct plan *p, struct err 
 	if (j->nrefused)
 		return err_set(e, -EPERM, "%s", j->refused[0]);
 	if (j->verdict != VERDICT_STALE || !j->clean_allowed)
-		return err_set(e, -EPERM, "the verdict is %s: there is nothing that may be set aside", verdict_name(j->verdict));
+		return err_set(e, -EPERM, "the verdict is %s: there is nothing that may be set aside",
+			       verdict_name(j->verdict));
 
 	for (size_t i = 0; !err && i < j->findings.n; i++)
 		if (j->findings.v[i].rule->fix)

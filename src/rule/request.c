@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Settings against params, as the extension itself compares them: the three Enable operations are one, URLs are compared without
- * a trailing slash and without case, VolumeType and DiskFormatQuery not at all. The secret of the dual-pass version cannot be
- * compared (only its digest is kept). */
+/* Settings against params, as the extension itself compares them: the three Enable operations are one, URLs
+ * are compared without a trailing slash and without case, VolumeType and DiskFormatQuery not at all. The
+ * secret of the dual-pass version cannot be compared (only its digest is kept). */
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,7 +17,8 @@ const struct settings *newest_settings(const struct vm *vm)
 
 bool op_is_enable(const char *op)
 {
-	return str_eq_nocase(op, "EnableEncryption") || str_eq_nocase(op, "EnableEncryptionFormat") || op_formats_all(op);
+	return str_eq_nocase(op, "EnableEncryption") || str_eq_nocase(op, "EnableEncryptionFormat") ||
+	       op_formats_all(op);
 }
 
 bool op_formats_all(const char *op)
@@ -64,7 +65,8 @@ static bool report(char **ret_what, const char *field, const char *old, const ch
 	return true;
 }
 
-static bool field_differs(const struct vm *vm, const char *key, const char *def, const char *now, char **ret_what)
+static bool field_differs(const struct vm *vm, const char *key, const char *def, const char *now,
+			  char **ret_what)
 {
 	const char *old = param(vm, key);
 
@@ -82,7 +84,8 @@ static bool any_differs(const struct vm *vm, const struct settings *s, char **re
 
 	if (!op_is_enable(op) && !str_eq_nocase(op, s->operation))
 		return report(ret_what, "encryptionoperation", op, s->operation);
-	if (field_differs(vm, "keyvaulturl", "", s->kv_url, ret_what) || field_differs(vm, "keyencryptionkeyurl", "", s->kek_url, ret_what) ||
+	if (field_differs(vm, "keyvaulturl", "", s->kv_url, ret_what) ||
+	    field_differs(vm, "keyencryptionkeyurl", "", s->kek_url, ret_what) ||
 	    field_differs(vm, "keyencryptionalgorithm", "RSA-OAEP", s->kek_alg, ret_what))
 		return true;
 	if (*store && s->keystore_type && *s->keystore_type && !same_text(store, s->keystore_type))
@@ -103,7 +106,8 @@ enum tri params_differ(const struct vm *vm, char **ret_what, char **why)
 		return there;
 	if (vm->state.params.ini.empty) {
 		if (ret_what && !*ret_what)
-			*ret_what = str_printf("azure_crypt_params.ini is empty, which differs from any settings");
+			*ret_what = str_printf(
+				"azure_crypt_params.ini is empty, which differs from any settings");
 		return TRI_YES;
 	}
 	if (!s) {
@@ -146,7 +150,7 @@ bool version_below(const struct vm *vm, const char *single_pass, const char *dua
 
 bool online_distro(const struct vm *vm)
 {
-	static const char *const rpm[] = { "rhel", "centos", "ol", "almalinux", "rocky" };
+	static const char *const rpm[] = {"rhel", "centos", "ol", "almalinux", "rocky"};
 	const char *id = vm->os.id;
 
 	if (str_eq(id, "mariner") || str_eq(id, "azurelinux"))
@@ -175,7 +179,9 @@ enum tri request_pending(const struct vm *vm, char **why)
 	if (vm->waagent == HAVE_UNKNOWN)
 		return cannot_tell(why, "/var/lib/waagent could not be looked at");
 	if (!vm->ext)
-		return vm->nexts ? cannot_tell(why, "which of the extension's directories is the live one could not be told") : TRI_NO;
+		return vm->nexts ? cannot_tell(why, "which of the extension's directories is the live one "
+						    "could not be told")
+				 : TRI_NO;
 	if (!vm->ext->newest)
 		return TRI_NO;
 	s = newest_settings(vm);

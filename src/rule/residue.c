@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Row 19: at most locks, the imds file, archives, resume_daemon_status files, cleartext keys that open nothing, an empty directory,
- * an extension directory, and what our own clean set aside. A file of another kind makes this impossible to tell. */
+/* Row 19: at most locks, the imds file, archives, resume_daemon_status files, cleartext keys that open
+ * nothing, an empty directory, an extension directory, and what our own clean set aside. A file of another
+ * kind makes this impossible to tell. */
 #include "rule/facts.h"
 #include "rule/list.h"
 
@@ -12,7 +13,7 @@ static enum tri file_is_residue(const struct state_file *f, char **why)
 	case SK_ARCHIVE:
 	case SK_RESUME_STATUS:
 	case SK_ASIDE:
-	case SK_MARKERS:        /* without markers in it: else row 18 */
+	case SK_MARKERS: /* without markers in it: else row 18 */
 		return TRI_YES;
 	case SK_CLEARTEXT_KEY:
 		if (!f->unreadable)
@@ -40,7 +41,8 @@ static enum tri file_is_residue(const struct state_file *f, char **why)
 
 static bool anything_there(const struct vm *vm)
 {
-	return vm->state.have == HAVE_YES || vm->nexts || vm->archive_dir == HAVE_YES || vm->old_places == HAVE_YES;
+	return vm->state.have == HAVE_YES || vm->nexts || vm->archive_dir == HAVE_YES ||
+	       vm->old_places == HAVE_YES;
 }
 
 static enum tri check(const struct vm *vm, struct findings *out, char **why)
@@ -56,7 +58,9 @@ static enum tri check(const struct vm *vm, struct findings *out, char **why)
 		t = cannot_tell(why, "/var/lib/waagent could not be looked at");
 	t = tri_and(t, tri_not(state_leftover(vm, why)));
 	for (size_t i = 0; i < vm->state.n; i++)
-		t = tri_and(t, vm->state.v[i].is_luks || vm->state.v[i].luks_damaged ? TRI_NO : file_is_residue(&vm->state.v[i], why));
+		t = tri_and(t, vm->state.v[i].is_luks || vm->state.v[i].luks_damaged
+				       ? TRI_NO
+				       : file_is_residue(&vm->state.v[i], why));
 	t = tri_and(t, vm->nold_headers ? TRI_NO : TRI_YES);
 	t = tri_and(t, tri_not(boot_luks_there(vm, why)));
 	if (t == TRI_NO)
@@ -64,9 +68,11 @@ static enum tri check(const struct vm *vm, struct findings *out, char **why)
 	t = tri_and(t, nothing_here(vm, why));
 	if (t != TRI_YES)
 		return t;
-	f = finding_add(out, &rule_residue, vm->state.mount ? vm->state.mount->node : vm->root, vm->state.have == HAVE_YES ? vm->state.path : NULL, 0);
+	f = finding_add(out, &rule_residue, vm->state.mount ? vm->state.mount->node : vm->root,
+			vm->state.have == HAVE_YES ? vm->state.path : NULL, 0);
 	if (vm->state.have == HAVE_YES)
-		finding_say(f, "the state directory holds %zu entr%s, none that ADE acts on", vm->state.n, vm->state.n == 1 ? "y" : "ies");
+		finding_say(f, "the state directory holds %zu entr%s, none that ADE acts on", vm->state.n,
+			    vm->state.n == 1 ? "y" : "ies");
 	if (vm->nexts)
 		finding_say(f, "the extension is on the disk (version %s)", or_dash(vm->exts[0].version));
 	return TRI_YES;
@@ -76,9 +82,11 @@ const struct rule rule_residue = {
 	.id = "residue",
 	.row = "19",
 	.title = "Nothing is encrypted, and what ADE left does nothing.",
-	.why = "ADE makes its directory for a mere status report, and never removes locks and archives. Files that were set aside by aderescue clean "
+	.why = "ADE makes its directory for a mere status report, and never removes locks and archives. "
+	       "Files that were set aside by aderescue clean "
 	       "stay as well. None of them is read again.",
-	.advice = "There is nothing to clean. If Azure says this VM is encrypted, this is an old or a wrong disk.",
+	.advice = "There is nothing to clean. If Azure says this VM is encrypted, this is an old or a wrong "
+		  "disk.",
 	.clean = NULL,
 	.severity = SEV_NOTE,
 	.verdict = VERDICT_NO_STATE,

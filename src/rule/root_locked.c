@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Row 1: the root is opaque or LUKS, and nothing opens it. A header that a key opens, but whose volume cannot be mapped here (a
- * re-encryption in flight), is not locked. */
+/* Row 1: the root is opaque or LUKS, and nothing opens it. A header that a key opens, but whose volume cannot
+ * be mapped here (a re-encryption in flight), is not locked. */
 #include "rule/facts.h"
 #include "rule/list.h"
 
@@ -15,7 +15,10 @@ static enum tri holds(const struct vm *vm, char **why)
 	switch (v->state) {
 	case VS_LOCKED:
 	case VS_OPAQUE:
-		return is_locked(v) && !(vm->bootf.header && vm->bootf.header->vk && header_online(vm->bootf.header)) ? TRI_YES : TRI_NO;
+		return is_locked(v) && !(vm->bootf.header && vm->bootf.header->vk &&
+					 header_online(vm->bootf.header))
+			       ? TRI_YES
+			       : TRI_NO;
 	case VS_PLAIN_FS:
 	case VS_OPENED:
 		return TRI_NO;
@@ -44,7 +47,8 @@ static enum tri check(const struct vm *vm, struct findings *out, char **why)
 		finding_say(f, "its header is whole: LUKS%d, UUID %s, %s", h->info.version, h->info.uuid,
 			    h->path ? h->path : "on the volume itself");
 	else if (vm->bootf.have != HAVE_YES)
-		finding_say(f, "the boot file system that should hold its header could not be read or is not attached");
+		finding_say(f, "the boot file system that should hold its header could not be read or is not "
+			       "attached");
 	if (h && h->why)
 		finding_say(f, "%s", h->why);
 	return TRI_YES;
@@ -54,10 +58,14 @@ const struct rule rule_root_locked = {
 	.id = "root-locked",
 	.row = "1",
 	.title = "The OS volume is encrypted and no key or header given here opens it.",
-	.why = "Everything ADE remembers lies inside the encrypted volume, so nothing can be judged before it opens. Azure adds the BEK VOLUME "
-	       "with the key only for disks that are there when a VM is created or started from deallocated; a disk attached later comes "
-	       "without its key. A restore without encryption settings, or a snapshot from before a key rotation, gives no key or an old one.",
-	.advice = "Get the key: deallocate and start the rescue VM with the disk attached, or read the secret from Key Vault and give it with "
+	.why = "Everything ADE remembers lies inside the encrypted volume, so nothing can be judged before "
+	       "it opens. Azure adds the BEK VOLUME "
+	       "with the key only for disks that are there when a VM is created or started from deallocated; "
+	       "a disk attached later comes "
+	       "without its key. A restore without encryption settings, or a snapshot from before a key "
+	       "rotation, gives no key or an old one.",
+	.advice = "Get the key: deallocate and start the rescue VM with the disk attached, or read the "
+		  "secret from Key Vault and give it with "
 		  "-k. Locked is not lost: the header says whether anything is damaged.",
 	.clean = NULL,
 	.severity = SEV_ERROR,

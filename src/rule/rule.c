@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The table of rules in its order, findings and their sentences, and the names that the contract fixes. Sentences may quote
- * names from disks: whatever could steer a terminal is escaped once more here, text that is safe stays as it is. */
+/* The table of rules in its order, findings and their sentences, and the names that the contract fixes.
+ * Sentences may quote names from disks: whatever could steer a terminal is escaped once more here, text that
+ * is safe stays as it is. */
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,8 +15,7 @@ const struct rule *const rules[] = {
 #define X(n) &rule_##n,
 	ROWS(X) FINDINGS(X)
 #undef X
-	NULL
-};
+		NULL};
 
 /* Does x differ from s in doubled backslashes only? Then s was escaped already, or needs no escaping. */
 static bool only_backslashes(const char *s, const char *x)
@@ -39,7 +39,8 @@ static char *make_safe(char *s)
 	return x;
 }
 
-struct finding *finding_add(struct findings *out, const struct rule *rule, const struct node *where, const char *path, unsigned line)
+struct finding *finding_add(struct findings *out, const struct rule *rule, const struct node *where,
+			    const char *path, unsigned line)
 {
 	cleanup_free char *copy = path ? str_ndup(path, strlen(path)) : NULL;
 	struct finding *f;

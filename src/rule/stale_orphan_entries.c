@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* 18i: lines of crypttab or fstab that name a mapper which no LUKS device backs. Where fstab.azure.backup has the original of a
- * line, it is quoted: nobody else remembers it. */
+/* 18i: lines of crypttab or fstab that name a mapper which no LUKS device backs. Where fstab.azure.backup has
+ * the original of a line, it is quoted: nobody else remembers it. */
 #include <string.h>
 
 #include "rule/facts.h"
@@ -18,7 +18,8 @@ static char *original_of(const struct vm *vm, const char *mount_at)
 		size_t first = strcspn(text, " \t\n");
 		const char *at = text + first + strspn(text + first, " \t");
 
-		if (*text != '#' && first < n && strncmp(at, mount_at, strlen(mount_at)) == 0 && strchr(" \t\n", at[strlen(mount_at)]))
+		if (*text != '#' && first < n && strncmp(at, mount_at, strlen(mount_at)) == 0 &&
+		    strchr(" \t\n", at[strlen(mount_at)]))
 			return str_ndup(text, n);
 		text += n + (text[n] == '\n');
 	}
@@ -43,7 +44,8 @@ static enum tri check(const struct vm *vm, struct findings *out, char **why)
 		any = tri_or(any, orphan);
 		if (orphan != TRI_YES)
 			continue;
-		f = finding_add(out, &rule_stale_orphan_entries, vm->root, l->file, l->row ? l->row->line : 0);
+		f = finding_add(out, &rule_stale_orphan_entries, vm->root, l->file,
+				l->row ? l->row->line : 0);
 		finding_say(f, "names mapper %s, which no attached device backs", or_dash(l->mapper));
 		original = str_eq(l->file, "/etc/fstab") ? original_of(vm, l->mount_at) : NULL;
 		if (original)
@@ -56,10 +58,13 @@ const struct rule rule_stale_orphan_entries = {
 	.id = "stale-orphan-entries",
 	.row = "18i",
 	.title = "Lines of crypttab or fstab name encrypted volumes that do not exist.",
-	.why = "ADE's lines stayed behind when the volumes were decrypted, replaced or detached. Each boot waits for them, and ADE counts them as "
+	.why = "ADE's lines stayed behind when the volumes were decrypted, replaced or detached. Each boot "
+	       "waits for them, and ADE counts them as "
 	       "encrypted volumes, which changes how its next request fails ('True is not in list').",
-	.advice = "Let aderescue clean comment the lines out, then put the original line of fstab back where one is quoted.",
-	.clean = "Each such line is commented out with '# aderescue: ' in front; all other bytes, owner, mode, times and extended attributes stay.",
+	.advice = "Let aderescue clean comment the lines out, then put the original line of fstab back where "
+		  "one is quoted.",
+	.clean = "Each such line is commented out with '# aderescue: ' in front; all other bytes, owner, "
+		 "mode, times and extended attributes stay.",
 	.severity = SEV_WARNING,
 	.check = check,
 };

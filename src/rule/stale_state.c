@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Row 18: nothing is encrypted anywhere, and what ADE left says otherwise. Needs proof of the first half: the root and every data
- * device plain in their raw bytes, no header in the state directory, nothing in flight, no named disk missing. */
+/* Row 18: nothing is encrypted anywhere, and what ADE left says otherwise. Needs proof of the first half: the
+ * root and every data device plain in their raw bytes, no header in the state directory, nothing in flight,
+ * no named disk missing. */
 #include "rule/clean.h"
 #include "rule/facts.h"
 #include "rule/list.h"
@@ -45,20 +46,28 @@ static bool line_is_left(const struct ade_line *l)
 
 static void say_files(const struct vm *vm, struct finding *f)
 {
-	static const struct { enum state_kind kind; const char *what; } kinds[] = {
-		{ SK_CONFIG, "a configuration" }, { SK_PARAMS, "the parameters of a request" }, { SK_QUEUE, "a request queue" },
-		{ SK_DECRYPT_QUEUE, "a decrypt queue with nothing left to decrypt" }, { SK_ONGOING, "a note of a disk that was never touched or is done" },
-		{ SK_BEK_BACKUP, "an old passphrase" }, { SK_CRYPT_MOUNT, "a list of mounts without devices" },
-		{ SK_CLEARTEXT_KEY, "a cleartext key that opens nothing" },
+	static const struct {
+		enum state_kind kind;
+		const char *what;
+	} kinds[] = {
+		{SK_CONFIG, "a configuration"},
+		{SK_PARAMS, "the parameters of a request"},
+		{SK_QUEUE, "a request queue"},
+		{SK_DECRYPT_QUEUE, "a decrypt queue with nothing left to decrypt"},
+		{SK_ONGOING, "a note of a disk that was never touched or is done"},
+		{SK_BEK_BACKUP, "an old passphrase"},
+		{SK_CRYPT_MOUNT, "a list of mounts without devices"},
+		{SK_CLEARTEXT_KEY, "a cleartext key that opens nothing"},
 	};
 
 	for (size_t k = 0; k < sizeof(kinds) / sizeof(*kinds); k++)
 		for (size_t i = 0; i < vm->state.n; i++)
 			if (vm->state.v[i].kind == kinds[k].kind)
-				finding_say(f, "%s: %s%s", vm->state.v[i].name, kinds[k].what, vm->state.v[i].size ? "" : " (empty)");
+				finding_say(f, "%s: %s%s", vm->state.v[i].name, kinds[k].what,
+					    vm->state.v[i].size ? "" : " (empty)");
 	if (vm->state.nmarkers)
-		finding_say(f, "os_encryption_markers: %zu state%s done, among them %s", vm->state.nmarkers, plural(vm->state.nmarkers),
-			    vm->state.markers[0]);
+		finding_say(f, "os_encryption_markers: %zu state%s done, among them %s", vm->state.nmarkers,
+			    plural(vm->state.nmarkers), vm->state.markers[0]);
 }
 
 static enum tri check(const struct vm *vm, struct findings *out, char **why)
@@ -75,11 +84,14 @@ static enum tri check(const struct vm *vm, struct findings *out, char **why)
 	t = tri_and(t, nothing_here(vm, why));
 	if (t != TRI_YES)
 		return t;
-	f = finding_add(out, &rule_stale_state, vm->state.mount ? vm->state.mount->node : vm->root, vm->state.path, 0);
+	f = finding_add(out, &rule_stale_state, vm->state.mount ? vm->state.mount->node : vm->root,
+			vm->state.path, 0);
 	say_files(vm, f);
 	if (lines)
-		finding_say(f, "%zu line%s of crypttab or fstab name mappers that no device backs", lines, plural(lines));
-	finding_say(f, "no LUKS header, no ciphertext and no copy under way on %zu volume%s", vm->nvolumes, plural(vm->nvolumes));
+		finding_say(f, "%zu line%s of crypttab or fstab name mappers that no device backs", lines,
+			    plural(lines));
+	finding_say(f, "no LUKS header, no ciphertext and no copy under way on %zu volume%s", vm->nvolumes,
+		    plural(vm->nvolumes));
 	return TRI_YES;
 }
 
@@ -87,14 +99,20 @@ const struct rule rule_stale_state = {
 	.id = "stale-state",
 	.row = "18",
 	.title = "Nothing is encrypted, but what ADE left on the disk says otherwise.",
-	.why = "An enable failed early, a Disable ended without tidying up, or the disk comes from a VM that was restored from before the encryption. "
-	       "ADE reads its leftover files again at every boot and acts on the mere existence of most of them, so that each new request fails, "
+	.why = "An enable failed early, a Disable ended without tidying up, or the disk comes from a VM that "
+	       "was restored from before the encryption. "
+	       "ADE reads its leftover files again at every boot and acts on the mere existence of most of "
+	       "them, so that each new request fails, "
 	       "or starts something that nobody asked for.",
-	.advice = "Take a snapshot, then let aderescue clean set the state aside. Azure's own records are not changed by that: clear them with az vm "
+	.advice = "Take a snapshot, then let aderescue clean set the state aside. Azure's own records are "
+		  "not changed by that: clear them with az vm "
 		  "encryption disable, or by a new enable.",
-	.clean = "Renames the state directory to azure_disk_encryption_config.aderescue-TIME on its own file system, likewise an empty /oldroot and "
-		 "/memroot, and comments out the ADE lines of crypttab and fstab whose mapper no device backs. Nothing is deleted. With --for "
-		 "no-start, mrseq is set to the number of the newest settings, so that the next boot starts nothing.",
+	.clean = "Renames the state directory to azure_disk_encryption_config.aderescue-TIME on its own file "
+		 "system, likewise an empty /oldroot and "
+		 "/memroot, and comments out the ADE lines of crypttab and fstab whose mapper no device "
+		 "backs. Nothing is deleted. With --for "
+		 "no-start, mrseq is set to the number of the newest settings, so that the next boot starts "
+		 "nothing.",
 	.severity = SEV_WARNING,
 	.verdict = VERDICT_STALE,
 	.check = check,

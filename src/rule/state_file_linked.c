@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Regular files of the state directory with more than one name. Renaming the directory does not touch the other names. */
+/* Regular files of the state directory with more than one name. Renaming the directory does not touch the
+ * other names. */
 #include "rule/facts.h"
 #include "rule/list.h"
 
@@ -14,7 +15,8 @@ static enum tri check(const struct vm *vm, struct findings *out, char **why)
 		if (s->type != FS_FILE || s->nlink < 2)
 			continue;
 		any = true;
-		finding_say(finding_in_state(out, &rule_state_file_linked, vm, s->name), "it has %u names", s->nlink);
+		finding_say(finding_in_state(out, &rule_state_file_linked, vm, s->name), "it has %u names",
+			    s->nlink);
 	}
 	return any ? TRI_YES : TRI_NO;
 }

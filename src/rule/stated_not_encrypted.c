@@ -15,7 +15,8 @@ static enum tri check(const struct vm *vm, struct findings *out, char **why)
 			continue;
 		any = true;
 		finding_say(finding_add(out, &rule_stated_not_encrypted, v->node, NULL, 0),
-			    "you stated that %s is not encrypted by ADE; its bytes do not prove it", vol_name(v));
+			    "you stated that %s is not encrypted by ADE; its bytes do not prove it",
+			    vol_name(v));
 	}
 	return any ? TRI_YES : TRI_NO;
 }
@@ -24,9 +25,11 @@ const struct rule rule_stated_not_encrypted = {
 	.id = "stated-not-encrypted",
 	.row = "",
 	.title = "The operator stated that a volume is not encrypted.",
-	.why = "A volume without a signature whose bytes look random can be ADE's, or the owner's own (another tool's encryption, a wiped disk). The option "
+	.why = "A volume without a signature whose bytes look random can be ADE's, or the owner's own "
+	       "(another tool's encryption, a wiped disk). The option "
 	       "--not-encrypted decides it by word, for this run.",
-	.advice = "Be sure: if the volume was encrypted by ADE after all, what is set aside may be what opens it. It is renamed, not deleted.",
+	.advice = "Be sure: if the volume was encrypted by ADE after all, what is set aside may be what "
+		  "opens it. It is renamed, not deleted.",
 	.clean = NULL,
 	.severity = SEV_WARNING,
 	.check = check,

@@ -26,8 +26,8 @@ static enum tri check(const struct vm *vm, struct findings *out, char **why)
 		const struct volume *v = &vm->volumes[i];
 		struct finding *f;
 
-		if (!vol_is_mine(vm, i) || v->foreign_luks || !is_locked(v) || v->role == VOL_TEMP || v->not_encrypted ||
-		    (v->header && v->header->info.refused.msg[0]))
+		if (!vol_is_mine(vm, i) || v->foreign_luks || !is_locked(v) || v->role == VOL_TEMP ||
+		    v->not_encrypted || (v->header && v->header->info.refused.msg[0]))
 			continue;
 		any = true;
 		f = finding_add(out, &rule_wrong_key, v->node, NULL, 0);
@@ -41,9 +41,12 @@ const struct rule rule_wrong_key = {
 	.id = "wrong-key",
 	.row = "",
 	.title = "A volume is locked, and none of the keys found opens it.",
-	.why = "The BEK VOLUME may belong to the rescue VM or to another disk; the key may have been rotated since the disk was copied, or the copy is older "
-	       "than the rotation. A value from Key Vault may still be wrapped by a key encryption key, or belong to another secret version.",
-	.advice = "Try the other versions of the secret in Key Vault: old ones are kept. The secret's tags name the machine and the key file. For a wrapped "
+	.why = "The BEK VOLUME may belong to the rescue VM or to another disk; the key may have been rotated "
+	       "since the disk was copied, or the copy is older "
+	       "than the rotation. A value from Key Vault may still be wrapped by a key encryption key, or "
+	       "belong to another secret version.",
+	.advice = "Try the other versions of the secret in Key Vault: old ones are kept. The secret's tags "
+		  "name the machine and the key file. For a wrapped "
 		  "value, unwrap it with the key encryption key first.",
 	.clean = NULL,
 	.severity = SEV_ERROR,

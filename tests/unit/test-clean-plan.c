@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What a clean would do, and what forbids it: each safety rule is shown to matter by taking it out of the table. */
+/* What a clean would do, and what forbids it: each safety rule is shown to matter by taking it out of the
+ * table. */
 #include <criterion/criterion.h>
 
 #include "vm-builder.h"
@@ -14,7 +15,6 @@ static void setup(void)
 {
 	build_plain(&b);
 	memset(&p, 0, sizeof(p));
-	strcpy(p.stamp, "20261123T031207Z");
 	b_config(&b, CONFIG);
 }
 static void teardown(void)
@@ -33,6 +33,7 @@ static void judged(void)
 static int planned(char goal)
 {
 	plan_done(&p);
+	strcpy(p.stamp, "20261123T031207Z");
 	judged();
 	return clean_plan(j, goal, &p, NULL);
 }
@@ -106,7 +107,8 @@ Test(plan, orphan_lines_are_commented_and_nothing_else_changes)
 {
 	const struct edit *e;
 
-	b_crypttab(&b, "osencrypt /dev/sda1 none luks\nmine /dev/sdb1 /root/key luks\nresourceencrypt x y luks");
+	b_crypttab(&b,
+		   "osencrypt /dev/sda1 none luks\nmine /dev/sdb1 /root/key luks\nresourceencrypt x y luks");
 	b_line(&b, "/etc/crypttab", TAB_ADE_OS, "osencrypt", b.vm.root_volume);
 	b_line(&b, "/etc/crypttab", TAB_ADE_TEMP, "resourceencrypt", NULL);
 	b.rows[1].line = 3;
@@ -114,8 +116,11 @@ Test(plan, orphan_lines_are_commented_and_nothing_else_changes)
 	e = edit_of("/etc/crypttab");
 	cr_assert(e);
 	cr_assert_eq(e->kind, EDIT_REPLACE);
-	cr_assert_eq(e->len, strlen("# aderescue: osencrypt /dev/sda1 none luks\nmine /dev/sdb1 /root/key luks\n# aderescue: resourceencrypt x y luks"));
-	cr_assert(!memcmp(e->data, "# aderescue: osencrypt /dev/sda1 none luks\nmine /dev/sdb1 /root/key luks\n# aderescue: resourceencrypt x y luks",
+	cr_assert_eq(e->len, strlen("# aderescue: osencrypt /dev/sda1 none luks\nmine /dev/sdb1 /root/key "
+				    "luks\n# aderescue: resourceencrypt x y luks"));
+	cr_assert(!memcmp(e->data,
+			  "# aderescue: osencrypt /dev/sda1 none luks\nmine /dev/sdb1 /root/key luks\n# "
+			  "aderescue: resourceencrypt x y luks",
 			  e->len));
 	cr_assert_eq(e->nlines, 2);
 	cr_assert(wants(e, "stale-orphan-entries"));
@@ -174,11 +179,11 @@ Test(plan, no_start_leaves_an_equal_number_alone)
 
 Test(plan, no_start_follows_the_mount_that_holds_the_agents_directory)
 {
-	struct fs var_fs = { 0 };
-	struct mount mounts[2] = { b.mount, { .at = b_str("/var"), .fs = &var_fs } };
+	struct fs var_fs = {0};
+	struct mount mounts[2] = {b.mount, {.at = b_str("/var"), .fs = &var_fs}};
 
 	mounts[1].node = b_node(&b, "rootvg/varlv", "xfs", &var_fs);
-	b.vm.tree = (struct tree){ mounts, 2 };
+	b.vm.tree = (struct tree){mounts, 2};
 	b_settings(&b, 3, "EnableEncryption", "All", "https://kv/");
 	b.ext.mrseq_have = HAVE_NO;
 	cr_assert_eq(planned('n'), 0);
@@ -211,7 +216,7 @@ static void without(const char *id, struct deny *out)
 	for (size_t i = 0; deny_rules[i].id; i++)
 		if (!str_eq(deny_rules[i].id, id))
 			out[n++] = deny_rules[i];
-	out[n] = (struct deny){ NULL, NULL };
+	out[n] = (struct deny){NULL, NULL};
 }
 
 static bool denies(const char *id)
@@ -229,7 +234,8 @@ static bool denies(const char *id)
 	return false;
 }
 
-/* Only this rule keeps the machine from being cleaned, whose verdict is stale: without it the clean would be allowed. */
+/* Only this rule keeps the machine from being cleaned, whose verdict is stale: without it the clean would be
+ * allowed. */
 static void alone_matters(const char *id)
 {
 	struct deny table[32];
@@ -243,7 +249,8 @@ static void alone_matters(const char *id)
 	judgement_free(j);
 	j = NULL;
 	cr_assert_eq(judge_with(&b.vm, table, &j, NULL), 0);
-	cr_assert(j->clean_allowed, "%s is not the only one: %s", id, j->nrefused ? j->refused[0] : "a finding");
+	cr_assert(j->clean_allowed, "%s is not the only one: %s", id,
+		  j->nrefused ? j->refused[0] : "a finding");
 }
 
 /* The rule forbids the clean even if the verdict were wrong. */
@@ -287,7 +294,8 @@ Test(deny, a_wrapped_key_of_a_confidential_vm)
 
 Test(deny, a_directory_a_link_or_a_device_inside)
 {
-	static const enum fs_type types[] = { FS_DIR, FS_LINK, FS_CHAR, FS_BLOCK, FS_FIFO, FS_SOCKET, FS_OTHER };
+	static const enum fs_type types[] = {FS_DIR,  FS_LINK,	 FS_CHAR, FS_BLOCK,
+					     FS_FIFO, FS_SOCKET, FS_OTHER};
 	struct state_file *f = b_file(&b, "strange", SK_OTHER, 0);
 
 	for (size_t i = 0; i < sizeof(types) / sizeof(*types); i++) {
@@ -379,7 +387,8 @@ Test(deny, a_reencryption)
 
 Test(deny, a_luks_header_under_any_name)
 {
-	static const char *const names[] = { "azureluksheader1", "x", "bek_backup", "status_lock_file.lck", "azure_crypt_config.ini_2026" };
+	static const char *const names[] = {"azureluksheader1", "x", "bek_backup", "status_lock_file.lck",
+					    "azure_crypt_config.ini_2026"};
 
 	for (size_t i = 0; i < 5; i++) {
 		struct state_file *f = b_file(&b, names[i], (enum state_kind)i, 32 << 20);
@@ -390,7 +399,7 @@ Test(deny, a_luks_header_under_any_name)
 		f->luks_damaged = true;
 		forbids("luks-header");
 		b.vm.state.n--;
-		*f = (struct state_file){ 0 };
+		*f = (struct state_file){0};
 	}
 	cr_assert_not(denies("luks-header"));
 }
@@ -409,7 +418,7 @@ Test(deny, a_header_in_the_older_places)
 {
 	b.vm.old_headers = b.old;
 	b.vm.nold_headers = 1;
-	b.old[0] = (struct state_file){ .name = b_str("/azureluksheader1"), .is_luks = true };
+	b.old[0] = (struct state_file){.name = b_str("/azureluksheader1"), .is_luks = true};
 	forbids("old-luks-header");
 }
 

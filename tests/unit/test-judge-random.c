@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Thousands of machines put together at random: whatever they hold, a verdict that lets something be set aside, or says that there is
- * nothing, is never given beside a fact that speaks against it, and knowing less never gives a safer verdict. */
+/* Thousands of machines put together at random: whatever they hold, a verdict that lets something be set
+ * aside, or says that there is nothing, is never given beside a fact that speaks against it, and knowing less
+ * never gives a safer verdict. */
 #include <criterion/criterion.h>
 
 #include "vm-builder.h"
@@ -20,13 +21,22 @@ static bool one_in(unsigned n)
 	return dice(n) == 0;
 }
 
-static const char *const types[] = { "OS", "Data", "All", "", "data", "x" };
-static const char *const phases[] = { "BackupHeader", "EncryptDevice", "EncryptingData", "RecoverHeader", "Done", "DecryptingData", "", "?" };
-static const char *const markers[] = { "PrereqState", "SelinuxState", "PatchBootSystemState", "ResumeEncryptionState" };
+static const char *const types[] = {"OS", "Data", "All", "", "data", "x"};
+static const char *const phases[] = {"BackupHeader",
+				     "EncryptDevice",
+				     "EncryptingData",
+				     "RecoverHeader",
+				     "Done",
+				     "DecryptingData",
+				     "",
+				     "?"};
+static const char *const markers[] = {"PrereqState", "SelinuxState", "PatchBootSystemState",
+				      "ResumeEncryptionState"};
 
 static void random_state(struct build *b)
 {
-	cleanup_free char *config = str_printf("[azure_crypt_config]\nvolumetype = %s\nsecretseqnum = %s\n\n", types[dice(6)], one_in(2) ? "" : "2");
+	cleanup_free char *config = str_printf("[azure_crypt_config]\nvolumetype = %s\nsecretseqnum = %s\n\n",
+					       types[dice(6)], one_in(2) ? "" : "2");
 	unsigned extras = dice(3);
 
 	if (one_in(4))
@@ -35,7 +45,9 @@ static void random_state(struct build *b)
 	if (!one_in(3))
 		b_config(b, one_in(10) ? "" : config);
 	if (one_in(3))
-		b_params(b, one_in(3) ? "" : "[azure_extension_params]\nencryptionoperation = EnableEncryption\nkeyvaulturl = https://a/\n\n");
+		b_params(b, one_in(3) ? ""
+				      : "[azure_extension_params]\nencryptionoperation = "
+					"EnableEncryption\nkeyvaulturl = https://a/\n\n");
 	if (one_in(3))
 		b_queue(b, one_in(3) ? "[q]\nencryptionmode = Online\n\n" : "[q]\nvolumetype = All\n\n");
 	if (one_in(6))
@@ -46,8 +58,10 @@ static void random_state(struct build *b)
 		if (one_in(4))
 			b_marker(b, markers[i]);
 	for (unsigned i = 0; i < extras; i++) {
-		static const enum state_kind kinds[] = { SK_HEADER_SLICE, SK_ITEM_SLICE, SK_LUKS_HEADER, SK_CLEARTEXT_KEY, SK_BEK_BACKUP, SK_LOCK,
-							 SK_ARCHIVE, SK_PASSPHRASE, SK_OTHER, SK_ASIDE, SK_IMDS };
+		static const enum state_kind kinds[] = {SK_HEADER_SLICE,  SK_ITEM_SLICE, SK_LUKS_HEADER,
+							SK_CLEARTEXT_KEY, SK_BEK_BACKUP, SK_LOCK,
+							SK_ARCHIVE,	  SK_PASSPHRASE, SK_OTHER,
+							SK_ASIDE,	  SK_IMDS};
 		struct state_file *f = b_file(b, "some file", kinds[dice(11)], dice(2) * 172);
 
 		f->is_luks = f->kind == SK_LUKS_HEADER ? !one_in(4) : one_in(12);
@@ -67,7 +81,8 @@ static void random_volumes(struct build *b)
 	unsigned n = dice(3);
 
 	for (unsigned i = 0; i < n; i++) {
-		struct volume *v = b_volume(b, "sde1", (enum vol_role)(one_in(5) ? VOL_OS : VOL_DATA), (enum vol_state)(one_in(2) ? VS_PLAIN_FS : dice(7)));
+		struct volume *v = b_volume(b, "sde1", (enum vol_role)(one_in(5) ? VOL_OS : VOL_DATA),
+					    (enum vol_state)(one_in(2) ? VS_PLAIN_FS : dice(7)));
 
 		if (v->state == VS_OPENED)
 			b_open(b, v, b_header(b, one_in(3)));
@@ -117,17 +132,20 @@ static void random_rest(struct build *b)
 	if (one_in(12))
 		b->vm.crypttab_file.have = HAVE_UNKNOWN;
 	if (one_in(3)) {
-		b_settings(b, 3, one_in(4) ? "DisableEncryption" : "EnableEncryption", types[dice(6)], "https://b/");
+		b_settings(b, 3, one_in(4) ? "DisableEncryption" : "EnableEncryption", types[dice(6)],
+			   "https://b/");
 		b->ext.mrseq = 2 + dice(2);
 		b->ext.mrseq_have = (enum have)dice(3);
 		b->ext.dual_pass = one_in(4);
-		b->ext.version = b_str(b->ext.dual_pass ? "0.1.0.999340" : one_in(2) ? "1.1.0.30" : "1.4.0.12");
+		b->ext.version = b_str(b->ext.dual_pass ? "0.1.0.999340"
+				       : one_in(2)	? "1.1.0.30"
+							: "1.4.0.12");
 	}
 	if (one_in(12))
 		b->vm.waagent = HAVE_UNKNOWN;
 	if (one_in(6))
-		b_line(b, one_in(2) ? "/etc/crypttab" : "/etc/fstab", (enum tab_owner)(1 + dice(4)), "c49ff535",
-		       one_in(2) ? &b->volumes[dice((unsigned)b->vm.nvolumes)] : NULL);
+		b_line(b, one_in(2) ? "/etc/crypttab" : "/etc/fstab", (enum tab_owner)(1 + dice(4)),
+		       "c49ff535", one_in(2) ? &b->volumes[dice((unsigned)b->vm.nvolumes)] : NULL);
 	if (one_in(10))
 		b_missing(b, "lun 7");
 	b->vm.all_disks_attached = one_in(3);
@@ -163,7 +181,8 @@ static bool may_be_encrypted(const struct build *b, const char **what)
 		if (v->foreign_luks || v->role == VOL_BOOT)
 			continue;
 		*what = "a volume";
-		if (v->state == VS_OPENED || v->state == VS_LOCKED || (v->state == VS_OPAQUE && !word) || (v->state == VS_UNKNOWN && !word))
+		if (v->state == VS_OPENED || v->state == VS_LOCKED || (v->state == VS_OPAQUE && !word) ||
+		    (v->state == VS_UNKNOWN && !word))
 			return true;
 		if (v->state == VS_PLAIN_FS && (v->plain != TRI_YES || v->opaque == TRI_YES))
 			return true;
@@ -179,7 +198,8 @@ static bool in_flight(const struct build *b, const char **what)
 	if (b->vm.bootf.header && b->vm.bootf.header->info.online)
 		return true;
 	*what = "an ongoing item";
-	if (b->vm.state.have == HAVE_YES && b->vm.state.ongoing.have == HAVE_YES && !str_eq(phase, "BackupHeader") && !str_eq(phase, "Done"))
+	if (b->vm.state.have == HAVE_YES && b->vm.state.ongoing.have == HAVE_YES &&
+	    !str_eq(phase, "BackupHeader") && !str_eq(phase, "Done"))
 		return true;
 	*what = "a slice";
 	for (size_t i = 0; i < b->vm.state.n; i++) {
@@ -188,7 +208,8 @@ static bool in_flight(const struct build *b, const char **what)
 		if (f->kind == SK_ITEM_SLICE && f->size)
 			return true;
 		if (f->kind == SK_HEADER_SLICE && f->size &&
-		    !(str_eq(phase, "BackupHeader") && b->vm.state.slice_compared && b->vm.state.slice_is_start))
+		    !(str_eq(phase, "BackupHeader") && b->vm.state.slice_compared &&
+		      b->vm.state.slice_is_start))
 			return true;
 	}
 	return false;
@@ -197,15 +218,17 @@ static bool in_flight(const struct build *b, const char **what)
 static bool not_seen(const struct build *b, const char **what)
 {
 	*what = "something not seen";
-	return b->vm.state.have == HAVE_UNKNOWN || !b->vm.root || b->fs.stale || b->vm.bootf.have != HAVE_YES || !b->vm.bootf.read_whole ||
-	       b->vm.crypttab_file.have == HAVE_UNKNOWN || b->vm.old_places == HAVE_UNKNOWN || b->vm.root_lvm ||
-	       (b->vm.boot && b->boot_fs.stale);
+	return b->vm.state.have == HAVE_UNKNOWN || !b->vm.root || b->fs.stale ||
+	       b->vm.bootf.have != HAVE_YES || !b->vm.bootf.read_whole ||
+	       b->vm.crypttab_file.have == HAVE_UNKNOWN || b->vm.old_places == HAVE_UNKNOWN ||
+	       b->vm.root_lvm || (b->vm.boot && b->boot_fs.stale);
 }
 
 static bool disk_missing(const struct build *b, const char **what)
 {
-	bool fits = b->vm.data_disks_said < 0 || (b->vm.data_disks_attached >= (unsigned)b->vm.data_disks_said &&
-						   (unsigned)b->vm.data_disks_said >= b->vm.data_disks_named);
+	bool fits =
+		b->vm.data_disks_said < 0 || (b->vm.data_disks_attached >= (unsigned)b->vm.data_disks_said &&
+					      (unsigned)b->vm.data_disks_said >= b->vm.data_disks_named);
 	bool said = (b->vm.all_disks_attached || b->vm.data_disks_said >= 0) && fits;
 
 	*what = "a missing disk";
@@ -223,7 +246,8 @@ static bool header_file(const struct build *b)
 static bool key_file(const struct build *b)
 {
 	for (size_t i = 0; i < b->vm.state.n; i++)
-		if (b->files[i].opens || b->files[i].unreadable || (b->files[i].kind == SK_PASSPHRASE && b->files[i].size))
+		if (b->files[i].opens || b->files[i].unreadable ||
+		    (b->files[i].kind == SK_PASSPHRASE && b->files[i].size))
 			return true;
 	return false;
 }
@@ -233,7 +257,8 @@ static void check_invariants(const struct build *b, const struct judgement *j, u
 	const char *what = "";
 
 	if (j->verdict == VERDICT_STALE || j->verdict == VERDICT_NO_STATE) {
-		cr_assert_not(may_be_encrypted(b, &what), "machine %u: %s beside %s", seed, j->rule->id, what);
+		cr_assert_not(may_be_encrypted(b, &what), "machine %u: %s beside %s", seed, j->rule->id,
+			      what);
 		cr_assert_not(in_flight(b, &what), "machine %u: %s beside %s", seed, j->rule->id, what);
 		cr_assert_not(not_seen(b, &what), "machine %u: %s beside %s", seed, j->rule->id, what);
 		cr_assert_not(disk_missing(b, &what), "machine %u: %s beside %s", seed, j->rule->id, what);
@@ -241,10 +266,12 @@ static void check_invariants(const struct build *b, const struct judgement *j, u
 	if (j->verdict == VERDICT_NO_STATE)
 		cr_assert_not(header_file(b), "machine %u: %s beside a header file", seed, j->rule->id);
 	if (j->verdict == VERDICT_CONSISTENT)
-		cr_assert_not(b->vm.state.have == HAVE_UNKNOWN || b->fs.stale || b->vm.root_lvm, "machine %u: %s", seed, j->rule->id);
+		cr_assert_not(b->vm.state.have == HAVE_UNKNOWN || b->fs.stale || b->vm.root_lvm,
+			      "machine %u: %s", seed, j->rule->id);
 	if (j->clean_allowed) {
 		cr_assert_eq(j->verdict, VERDICT_STALE);
-		cr_assert_not(header_file(b) || key_file(b), "machine %u: a clean beside a header or key", seed);
+		cr_assert_not(header_file(b) || key_file(b), "machine %u: a clean beside a header or key",
+			      seed);
 	}
 	for (size_t i = 0; i < j->findings.n; i++)
 		if (j->findings.v[i].severity == SEV_NEVER_DELETE)
@@ -267,10 +294,12 @@ static void forget_one(struct build *b)
 		b->vm.state.have = HAVE_UNKNOWN;
 		break;
 	case 1:
-		b->vm.state.config.have = b->vm.state.have == HAVE_YES ? HAVE_UNKNOWN : b->vm.state.config.have;
+		b->vm.state.config.have =
+			b->vm.state.have == HAVE_YES ? HAVE_UNKNOWN : b->vm.state.config.have;
 		break;
 	case 2:
-		b->vm.state.ongoing.have = b->vm.state.have == HAVE_YES ? HAVE_UNKNOWN : b->vm.state.ongoing.have;
+		b->vm.state.ongoing.have =
+			b->vm.state.have == HAVE_YES ? HAVE_UNKNOWN : b->vm.state.ongoing.have;
 		break;
 	case 3:
 		b->vm.state.queue.have = b->vm.state.have == HAVE_YES ? HAVE_UNKNOWN : b->vm.state.queue.have;
@@ -309,7 +338,7 @@ static void forget_one(struct build *b)
 Test(random, no_safe_verdict_beside_a_fact_that_speaks_against_it)
 {
 	static struct build b;
-	unsigned count[VERDICT_UNKNOWN + 1] = { 0 }, allowed = 0;
+	unsigned count[VERDICT_UNKNOWN + 1] = {0}, allowed = 0;
 
 	for (uint32_t seed = 1; seed <= MACHINES; seed++) {
 		struct judgement *j = NULL;
@@ -341,7 +370,8 @@ Test(random, knowing_less_never_gives_a_safer_verdict)
 		forget_one(&b);
 		cr_assert_eq(judge(&b.vm, &after, NULL), 0);
 		if (is_safe(after->verdict))
-			cr_assert_eq(before->verdict, after->verdict, "machine %u: %s became %s", seed, before->rule->id, after->rule->id);
+			cr_assert_eq(before->verdict, after->verdict, "machine %u: %s became %s", seed,
+				     before->rule->id, after->rule->id);
 		if (after->clean_allowed)
 			cr_assert(before->clean_allowed, "machine %u", seed);
 		changed += before->verdict != after->verdict;

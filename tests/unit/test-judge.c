@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT */
-/* The whole judgement: the worked examples of the reference, the order of rows and its guard, the data, what follows. */
+/* The whole judgement: the worked examples of the reference, the order of rows and its guard, the data, what
+ * follows. */
 #include <criterion/criterion.h>
 
 #include "vm-builder.h"
 
-#define CONFIG(type, seq) "[azure_crypt_config]\nbekfilename = LinuxPassPhraseFileName\nvolumetype = " type "\nsecretseqnum = " seq "\n\n"
-#define PARAMS(vault) "[azure_extension_params]\nencryptionoperation = EnableEncryption\nkeyvaulturl = " vault "\nvolumetype = All\n\n"
+#define CONFIG(type, seq)                                                                                    \
+	"[azure_crypt_config]\nbekfilename = LinuxPassPhraseFileName\nvolumetype = " type                    \
+	"\nsecretseqnum = " seq "\n\n"
+#define PARAMS(vault)                                                                                        \
+	"[azure_extension_params]\nencryptionoperation = EnableEncryption\nkeyvaulturl = " vault             \
+	"\nvolumetype = All\n\n"
 #define QUEUE "[encryption_request_queue]\nencryptionoperation = EnableEncryption\nvolumetype = All\n\n"
 #define QUEUE_ONLINE QUEUE "encryptionmode = Online\n\n"
 
@@ -34,8 +39,8 @@ TestSuite(judge, .init = setup, .fini = teardown);
 static void expect(const char *verdict, const char *rule, const char *data, unsigned code)
 {
 	judged();
-	cr_assert_str_eq(verdict_name(j->verdict), verdict, "%s (%s), unknown: %s", verdict_name(j->verdict), j->rule->id,
-			 j->nunknown ? j->unknown[0] : "none");
+	cr_assert_str_eq(verdict_name(j->verdict), verdict, "%s (%s), unknown: %s", verdict_name(j->verdict),
+			 j->rule->id, j->nunknown ? j->unknown[0] : "none");
 	cr_assert_str_eq(j->rule->id, rule);
 	cr_assert_str_eq(data_name(j->data), data);
 	cr_assert_eq(j->exit_code, code);
@@ -116,7 +121,8 @@ Test(judge, e4_the_remembered_type_forbids_the_request)
 	b_settings(&b, 2, "EnableEncryption", "OS", "https://kv/");
 	expect("stale", "stale-state", "intact", 4);
 	found("stale-volume-type");
-	cr_assert(strstr(j->enable.text, "Moving from volume type Data to volume type OS is not allowed"), "%s", j->enable.text);
+	cr_assert(strstr(j->enable.text, "Moving from volume type Data to volume type OS is not allowed"),
+		  "%s", j->enable.text);
 }
 
 Test(judge, e5_a_queue_a_marker_and_oldroot)
@@ -323,9 +329,10 @@ Test(judge, e19_an_empty_secretseqnum_is_no_damage)
 /* ---- order and guard ---- */
 Test(judge, rows_come_in_the_order_of_the_contract)
 {
-	static const char *const order[] = { "2", "1", "4", "3", "5", "6", "7", "7b", "8", "11", "10", "12", "13", "9b", "15", "16", "16b", "9",
-					     "14", "17", "14b", "18", "19", "20", "21", "18a", "18b", "18c", "18d", "18e", "18f", "18g",
-					     "18h", "18i", "" };
+	static const char *const order[] = {"2",   "1",	  "4",	 "3",	"5",   "6",   "7",   "7b",  "8",
+					    "11",  "10",  "12",	 "13",	"9b",  "15",  "16",  "16b", "9",
+					    "14",  "17",  "14b", "18",	"19",  "20",  "21",  "18a", "18b",
+					    "18c", "18d", "18e", "18f", "18g", "18h", "18i", ""};
 
 	for (size_t i = 0; i < sizeof(order) / sizeof(*order); i++)
 		cr_assert_str_eq(rules[i]->row, order[i]);
@@ -334,8 +341,12 @@ Test(judge, rows_come_in_the_order_of_the_contract)
 Test(judge, every_rule_says_all_that_explain_prints)
 {
 	for (size_t i = 0; rules[i]; i++) {
-		cr_assert(rules[i]->title && rules[i]->why && rules[i]->advice && rules[i]->row && rules[i]->check, "%s", rules[i]->id);
-		cr_assert(str_ends(rules[i]->title, ".") && str_ends(rules[i]->why, ".") && str_ends(rules[i]->advice, "."), "%s", rules[i]->id);
+		cr_assert(rules[i]->title && rules[i]->why && rules[i]->advice && rules[i]->row &&
+				  rules[i]->check,
+			  "%s", rules[i]->id);
+		cr_assert(str_ends(rules[i]->title, ".") && str_ends(rules[i]->why, ".") &&
+				  str_ends(rules[i]->advice, "."),
+			  "%s", rules[i]->id);
 		cr_assert_eq(rule_find(rules[i]->id), rules[i]);
 		for (size_t k = 0; k < i; k++)
 			cr_assert_str_neq(rules[i]->id, rules[k]->id);
@@ -546,8 +557,14 @@ Test(judge, urls_that_differ_in_case_or_a_slash_are_equal)
 
 Test(judge, only_harmless_commands_are_advised)
 {
-	static const char *const allowed[] = { "aderescue ", "az snapshot create ", "az vm show ", "az vm deallocate ", "az vm start ", "az disk show ",
-					       "az keyvault secret show ", "az vm encryption show " };
+	static const char *const allowed[] = {"aderescue ",
+					      "az snapshot create ",
+					      "az vm show ",
+					      "az vm deallocate ",
+					      "az vm start ",
+					      "az disk show ",
+					      "az keyvault secret show ",
+					      "az vm encryption show "};
 
 	b.vm.name = b_str("web07; rm -rf /");
 	for (unsigned k = 0; k < 4; k++) {

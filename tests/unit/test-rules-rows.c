@@ -4,7 +4,9 @@
 
 #include "vm-builder.h"
 
-#define CONFIG_ALL "[azure_crypt_config]\nbekfilename = LinuxPassPhraseFileName\nvolumetype = All\nsecretseqnum = 2\n\n"
+#define CONFIG_ALL                                                                                           \
+	"[azure_crypt_config]\nbekfilename = LinuxPassPhraseFileName\nvolumetype = All\nsecretseqnum = "     \
+	"2\n\n"
 #define CONFIG_DATA "[azure_crypt_config]\nvolumetype = Data\n\n"
 #define CONFIG_OS "[azure_crypt_config]\nvolumetype = OS\nsecretseqnum = 1\n\n"
 #define QUEUE "[encryption_request_queue]\nencryptionoperation = EnableEncryption\nvolumetype = All\n\n"
@@ -162,7 +164,8 @@ Test(rows, a_stuck_decryption_cannot_be_told_without_the_directory_or_a_phase)
 
 Test(rows, a_copy_is_interrupted_in_its_middle_phases)
 {
-	static const char *const phases[] = { "EncryptDevice", "EncryptingData", "RecoverHeader", "encryptingdata" };
+	static const char *const phases[] = {"EncryptDevice", "EncryptingData", "RecoverHeader",
+					     "encryptingdata"};
 
 	for (size_t i = 0; i < 4; i++) {
 		again();
@@ -307,7 +310,8 @@ Test(rows, the_marker_is_missing_on_an_encrypted_lvm_root)
 /* ---- 8 ---- */
 Test(rows, a_header_in_the_directory_counts_under_any_name)
 {
-	static const char *const names[] = { "azureluksheaderc49ff535", "notes.txt", "azure_crypt_config.ini_2026-01-01 00:00:00.1", "x" };
+	static const char *const names[] = {"azureluksheaderc49ff535", "notes.txt",
+					    "azure_crypt_config.ini_2026-01-01 00:00:00.1", "x"};
 
 	says(&b, "only-header-copy", TRI_NO);
 	for (size_t i = 0; i < 4; i++) {
@@ -325,7 +329,7 @@ Test(rows, a_header_that_opens_its_volume_leaves_a_finding_and_does_not_hold)
 	struct volume *v = b_volume(&b, "sde1", VOL_DATA, VS_OPAQUE);
 	struct header *h = b_header(&b, true);
 	struct state_file *f = b_file(&b, "azureluksheaderc49ff535", SK_LUKS_HEADER, 32 << 20);
-	struct findings out = { 0 };
+	struct findings out = {0};
 	char *why = NULL;
 
 	f->is_luks = true;
@@ -374,7 +378,7 @@ Test(rows, a_header_in_the_older_places_counts)
 {
 	b.vm.old_headers = b.old;
 	b.vm.nold_headers = 1;
-	b.old[0] = (struct state_file){ .name = b_str("/azureluksheader7b9c"), .is_luks = true };
+	b.old[0] = (struct state_file){.name = b_str("/azureluksheader7b9c"), .is_luks = true};
 	says(&b, "only-header-copy", TRI_YES);
 }
 
@@ -411,7 +415,8 @@ Test(rows, a_crypttab_that_names_another_partition_or_header_disagrees)
 
 static void entry(const char *args)
 {
-	b.entries[b.vm.bootf.n++] = (struct boot_entry){ .args = b_str(args), .file = b_str("/boot/loader/entries/a.conf"), .line = 5 };
+	b.entries[b.vm.bootf.n++] = (struct boot_entry){
+		.args = b_str(args), .file = b_str("/boot/loader/entries/a.conf"), .line = 5};
 	b.vm.bootf.v = b.entries;
 }
 
@@ -827,7 +832,7 @@ Test(rows, no_state_needs_that_every_place_was_looked_at)
 	b.vm.nvar_missing = 0;
 	b.vm.gaps = b.gaps;
 	b.vm.ngaps = 1;
-	b.gaps[0] = (struct gap){ .path = b_str("/var/log/azure"), .why = b_str("I/O error") };
+	b.gaps[0] = (struct gap){.path = b_str("/var/log/azure"), .why = b_str("I/O error")};
 	says(&b, "no-state", TRI_YES);
 	b.gaps[0].path = b_str("/var/lib");
 	says(&b, "no-state", TRI_UNKNOWN);

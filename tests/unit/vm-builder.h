@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* Machines as facts, for the tests of the rules: a plain one, and small functions that add what ADE leaves. Everything borrowed
- * lives in struct build; what was parsed is freed by build_done. */
+/* Machines as facts, for the tests of the rules: a plain one, and small functions that add what ADE leaves.
+ * Everything borrowed lives in struct build; what was parsed is freed by build_done. */
 #ifndef TESTS_VM_BUILDER_H
 #define TESTS_VM_BUILDER_H
 
@@ -61,15 +61,22 @@ static inline struct node *b_node(struct build *b, const char *name, const char 
 	return n;
 }
 
-static inline struct volume *b_volume(struct build *b, const char *name, enum vol_role role, enum vol_state state)
+static inline struct volume *b_volume(struct build *b, const char *name, enum vol_role role,
+				      enum vol_state state)
 {
 	struct volume *v = &b->volumes[b->vm.nvolumes];
 
 	b->mine[b->vm.nvolumes++] = true;
-	v->node = v->inner = b_node(b, name, state == VS_PLAIN_FS ? "ext4" : state == VS_LOCKED || state == VS_OPENED ? "crypto_LUKS" : "", NULL);
+	v->node = v->inner = b_node(b, name,
+				    state == VS_PLAIN_FS		       ? "ext4"
+				    : state == VS_LOCKED || state == VS_OPENED ? "crypto_LUKS"
+									       : "",
+				    NULL);
 	v->role = role;
 	v->state = state;
-	v->plain = state == VS_PLAIN_FS || state == VS_BLANK ? TRI_YES : state == VS_UNKNOWN ? TRI_UNKNOWN : TRI_NO;
+	v->plain = state == VS_PLAIN_FS || state == VS_BLANK ? TRI_YES
+		   : state == VS_UNKNOWN		     ? TRI_UNKNOWN
+							     : TRI_NO;
 	v->opaque = state == VS_OPAQUE ? TRI_YES : state == VS_UNKNOWN ? TRI_UNKNOWN : TRI_NO;
 	return v;
 }
@@ -92,8 +99,8 @@ static inline void build_plain(struct build *b)
 	b->vm.name = b_str("web07");
 	b->vm.os.id = b_str("ubuntu");
 	b->vm.os.version = b_str("22.04");
-	b->mount = (struct mount){ .at = b_str("/"), .fs = &b->fs, .node = root };
-	b->vm.tree = (struct tree){ &b->mount, 1 };
+	b->mount = (struct mount){.at = b_str("/"), .fs = &b->fs, .node = root};
+	b->vm.tree = (struct tree){&b->mount, 1};
 	b->vm.state.path = b_str("/var/lib/azure_disk_encryption_config");
 	b->vm.bootf.have = HAVE_YES;
 	b->vm.bootf.read_whole = true;
@@ -110,7 +117,8 @@ static inline void b_state(struct build *b)
 	b->vm.state.v = b->files;
 }
 
-static inline struct state_file *b_file(struct build *b, const char *name, enum state_kind kind, uint64_t size)
+static inline struct state_file *b_file(struct build *b, const char *name, enum state_kind kind,
+					uint64_t size)
 {
 	struct state_file *f;
 
@@ -124,11 +132,11 @@ static inline struct state_file *b_file(struct build *b, const char *name, enum 
 	return f;
 }
 
-#define B_INI(b, member, name, kind, text)                                             \
-	do {                                                                           \
-		b_file(b, name, kind, strlen(text));                                   \
-		(b)->vm.state.member.have = HAVE_YES;                                  \
-		ini_parse(text, strlen(text), &(b)->vm.state.member.ini, NULL);        \
+#define B_INI(b, member, name, kind, text)                                                                   \
+	do {                                                                                                 \
+		b_file(b, name, kind, strlen(text));                                                         \
+		(b)->vm.state.member.have = HAVE_YES;                                                        \
+		ini_parse(text, strlen(text), &(b)->vm.state.member.ini, NULL);                              \
 	} while (0)
 
 static inline void b_config(struct build *b, const char *text)
@@ -145,11 +153,13 @@ static inline void b_queue(struct build *b, const char *text)
 }
 static inline void b_dqueue(struct build *b)
 {
-	B_INI(b, dqueue, "azure_decrypt_request_queue.ini", SK_DECRYPT_QUEUE, "[decryption_request_queue]\nvolumetype = Data\n\n");
+	B_INI(b, dqueue, "azure_decrypt_request_queue.ini", SK_DECRYPT_QUEUE,
+	      "[decryption_request_queue]\nvolumetype = Data\n\n");
 }
 static inline void b_ongoing(struct build *b, const char *phase)
 {
-	cleanup_free char *text = str_printf("[azure_crypt_ongoing_item_config]\nphase = %s\nmappername = c49ff535\n\n", phase);
+	cleanup_free char *text =
+		str_printf("[azure_crypt_ongoing_item_config]\nphase = %s\nmappername = c49ff535\n\n", phase);
 
 	B_INI(b, ongoing, "azure_crypt_ongoing_item.ini", SK_ONGOING, text);
 }
@@ -171,7 +181,8 @@ static inline void b_marker(struct build *b, const char *name)
 }
 
 /* The extension, single pass 1.4; then its requests. mrseq is the newest unless said otherwise. */
-static inline struct settings *b_settings(struct build *b, uint64_t seq, const char *op, const char *type, const char *vault)
+static inline struct settings *b_settings(struct build *b, uint64_t seq, const char *op, const char *type,
+					  const char *vault)
 {
 	struct settings *s = &b->settings[b->ext.n++];
 
@@ -186,7 +197,8 @@ static inline struct settings *b_settings(struct build *b, uint64_t seq, const c
 	b->vm.exts = &b->ext;
 	b->vm.nexts = 1;
 	b->vm.ext = &b->ext;
-	*s = (struct settings){ .seq = seq, .operation = b_str(op), .volume_type = b_str(type), .kv_url = b_str(vault) };
+	*s = (struct settings){
+		.seq = seq, .operation = b_str(op), .volume_type = b_str(type), .kv_url = b_str(vault)};
 	return s;
 }
 
@@ -195,7 +207,8 @@ static inline void b_bek(struct build *b, const char *name, uint64_t size)
 	if (!b->vm.nbeks)
 		b->bek.node = b_node(b, "sdd1", "vfat", NULL);
 	b->bek.files = b->bek_files;
-	b->bek_files[b->bek.nfiles++] = (struct bek_file){ .name = b_str(name), .size = size, .passphrase = true };
+	b->bek_files[b->bek.nfiles++] =
+		(struct bek_file){.name = b_str(name), .size = size, .passphrase = true};
 	b->beks[0] = &b->bek;
 	b->vm.beks = b->beks;
 	b->vm.nbeks = 1;
@@ -250,15 +263,18 @@ static inline struct header *b_boot_header(struct build *b)
 	return h;
 }
 
-static inline struct ade_line *b_line(struct build *b, const char *file, enum tab_owner owner, const char *mapper, const struct volume *v)
+static inline struct ade_line *b_line(struct build *b, const char *file, enum tab_owner owner,
+				      const char *mapper, const struct volume *v)
 {
 	struct ade_line *l = &b->lines[b->vm.nlines];
 	struct tab_row *row = &b->rows[b->vm.nlines++];
 
 	b->vm.lines = b->lines;
 	row->line = (unsigned)b->vm.nlines;
-	*l = (struct ade_line){ .file = file, .row = row, .owner = owner, .mapper = b_str(mapper), .volume = v };
-	l->backed = v && (v->state == VS_OPENED || v->state == VS_LOCKED || v->state == VS_OPAQUE) ? TRI_YES : TRI_NO;
+	*l = (struct ade_line){
+		.file = file, .row = row, .owner = owner, .mapper = b_str(mapper), .volume = v};
+	l->backed = v && (v->state == VS_OPENED || v->state == VS_LOCKED || v->state == VS_OPAQUE) ? TRI_YES
+												   : TRI_NO;
 	return l;
 }
 
@@ -306,7 +322,7 @@ static inline void b_lock_root(struct build *b, enum vol_state state)
 	v->plain = TRI_NO;
 	v->opaque = state == VS_OPAQUE ? TRI_YES : TRI_NO;
 	b->vm.root = NULL;
-	b->vm.tree = (struct tree){ 0 };
+	b->vm.tree = (struct tree){0};
 	b->vm.state.have = HAVE_UNKNOWN;
 	b->vm.state.why = b_str("the root file system could not be read");
 	b->vm.fstab_file.have = b->vm.crypttab_file.have = HAVE_UNKNOWN;
@@ -349,7 +365,7 @@ static inline void build_done(struct build *b)
 static inline enum tri row_says(const struct build *b, const char *id)
 {
 	const struct rule *r = rule_find(id);
-	struct findings f = { 0 };
+	struct findings f = {0};
 	char *why = NULL;
 	enum tri t = r->check(&b->vm, &f, &why);
 
