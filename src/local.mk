@@ -52,6 +52,7 @@ libaderescue_a_SOURCES = \
 	src/format/ext_io.c \
 	src/format/ext_map.c \
 	src/format/ext_priv.h \
+	src/format/ext_scrub.c \
 	src/format/ext_super.c \
 	src/format/ext_write.c \
 	src/format/ext_xattr.c \
