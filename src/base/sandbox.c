@@ -19,13 +19,20 @@
 enum { NOBODY = 65534 };
 static struct sandbox_state state;
 
+/* The leak check of a sanitized build looks at its own process as a debugger would. */
+#ifdef SANITIZED
+enum { DUMPABLE = 1 };
+#else
+enum { DUMPABLE = 0 };
+#endif
+
 void sandbox_begin(void)
 {
 	struct rlimit none = { 0, 0 };
 
 	umask(077);
 	setrlimit(RLIMIT_CORE, &none);
-	state.not_dumpable = prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
+	state.not_dumpable = prctl(PR_SET_DUMPABLE, DUMPABLE, 0, 0, 0) == 0 && !DUMPABLE;
 	state.uid = geteuid();
 }
 
@@ -82,7 +89,10 @@ static int restrict_files(void)
 static bool filter_calls(void)
 {
 	static const int denied[] = {
-		SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(ptrace), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev),
+#ifndef SANITIZED
+		SCMP_SYS(ptrace),
+#endif
+		SCMP_SYS(execve), SCMP_SYS(execveat), SCMP_SYS(process_vm_readv), SCMP_SYS(process_vm_writev),
 		SCMP_SYS(socket), SCMP_SYS(bind), SCMP_SYS(connect), SCMP_SYS(mount), SCMP_SYS(umount2), SCMP_SYS(pivot_root),
 		SCMP_SYS(chroot), SCMP_SYS(unshare), SCMP_SYS(setns), SCMP_SYS(open_by_handle_at), SCMP_SYS(name_to_handle_at),
 		SCMP_SYS(bpf), SCMP_SYS(perf_event_open), SCMP_SYS(init_module), SCMP_SYS(finit_module), SCMP_SYS(delete_module),
@@ -110,7 +120,7 @@ int sandbox_enter(struct err *e)
 		return r;
 	/* a change of uid takes both back */
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-	state.not_dumpable = prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0;
+	state.not_dumpable = prctl(PR_SET_DUMPABLE, DUMPABLE, 0, 0, 0) == 0 && !DUMPABLE;
 	state.no_new_privs = prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
 	state.landlock = restrict_files();
 	state.seccomp = filter_calls();

@@ -33,7 +33,7 @@ static struct json_object *json_strings(char *const *v, size_t n)
 	return a;
 }
 
-static struct json_object *json_finding(const struct finding *f)
+static struct json_object *json_finding(const struct finding *f, bool fixable)
 {
 	struct json_object *o = json_object_new_object(), *where = json_object_new_object();
 
@@ -46,7 +46,7 @@ static struct json_object *json_finding(const struct finding *f)
 	add(o, "where", where);
 	add(o, "evidence", json_strings(f->evidence, f->nevidence));
 	add(o, "remedy", json_str(f->remedy ? f->remedy : f->rule->advice));
-	add(o, "fix", json_object_new_boolean(f->rule->fix != NULL));
+	add(o, "fix", json_object_new_boolean(f->rule->fix && fixable));
 	return o;
 }
 
@@ -141,7 +141,7 @@ struct json_object *json_machine(const struct rescue *r, const struct judgement 
 
 	(void)r;
 	for (size_t i = 0; i < j->findings.n; i++)
-		json_object_array_add(findings, json_finding(&j->findings.v[i]));
+		json_object_array_add(findings, json_finding(&j->findings.v[i], j->clean_allowed));
 	add(o, "name", json_str(vm->name));
 	add(o, "machine_id", json_str(vm->machine_id));
 	add(o, "vm_id", json_str(vm->vm_id));

@@ -198,7 +198,7 @@ static int advise_stale(struct judgement *j)
 	}
 	if (!err && j->starts_by_itself) {
 		err = next(j,
-			   "aderescue clean --data-disks N --for enable      ADE may start at the next boot");
+			   "aderescue clean --data-disks N --for enable      ADE may start at boot");
 		if (!err)
 			err = next(j, "aderescue clean --data-disks N --for no-start    ADE must not");
 	} else if (!err) {

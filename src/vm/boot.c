@@ -308,7 +308,7 @@ static int read_luks_dir(struct boot_reader *r, struct err *e)
 		return 0;
 	if (fs_resolve(r->place.fs, path, 0, &real, &why) < 0)
 		return 0;
-	b->luks_dir_only_header = names.n == 1 && str_eq(names.v[0], "osluksheader");
+	b->luks_dir_only_header = names.n == 0 || (names.n == 1 && str_eq(names.v[0], "osluksheader"));
 	for (size_t i = 0; i < names.n; i++) {
 		err = read_luks_file(r, real, names.v[i], e);
 		if (err < 0)

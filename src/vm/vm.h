@@ -108,7 +108,7 @@ struct boot_facts {
 	struct { char *path; bool is_luks; uint64_t size; bool zero_filled; } osheader;  /* path NULL: no luks/osluksheader */
 	const struct header *header;    /* the graph's, of osluksheader; NULL: none that parses */
 	enum have luks_dir;             /* /boot/luks */
-	bool luks_dir_only_header;      /* nothing in it but osluksheader */
+	bool luks_dir_only_header;      /* nothing in it, or nothing but osluksheader */
 	bool on_root;                   /* /boot is a directory of the root file system */
 	bool read_whole;                /* every block of luks/ and the directory were read without an error */
 	char **kernels; size_t nkernels;/* vmlinuz-* */
