@@ -365,6 +365,27 @@ Test(lvm, where_copies_cannot_be_told_apart_nothing_is_mixed)
 	graph_done(&g);
 }
 
+Test(lvm, a_volume_that_comes_twice_on_one_disk_goes_with_nothing)
+{
+	struct graph g = { 0 };
+	size_t ones = 0;
+
+	add_image(&g, "sda1", "data1", 0);
+	add_image(&g, "sda2", "data2", 0);
+	add_image(&g, "sda3", "data3", 0);
+	add_image(&g, "sda4", "data1", 0);
+	run(&g);
+	for (size_t i = 0; i < g.n; i++) {
+		struct node *n = g.nodes[i];
+
+		ones += n->kind == KIND_LV && strstr(n->name, "/one") && n->state == NODE_OPEN;
+		if (n->kind == KIND_LV && strstr(n->name, "/span"))
+			cr_expect_eq(n->state, NODE_DAMAGED, "%s", n->name);
+	}
+	cr_expect_eq(ones, 2);
+	graph_done(&g);
+}
+
 Test(lvm, a_disk_that_is_cut_off_gives_what_it_has)
 {
 	struct graph g = { 0 };
@@ -411,6 +432,52 @@ Test(lvm, the_second_copy_of_the_metadata_is_used_where_the_first_is_bad)
 		cr_expect(graph_find(&g, "datavg"), "%zu", i);
 		expect_why(n, "metadata area 1: ");
 		expect_why(n, "the other copy is used");
+		graph_done(&g);
+	}
+}
+
+/* An update that was cut short leaves one area behind the other: both are good, and the newer counts. */
+Test(lvm, of_two_good_areas_the_newer_counts)
+{
+	for (int second = 0; second < 2; second++) {
+		cleanup_blk struct blk *b = image("data2");
+		struct graph g = { 0 };
+		struct lvm_pv_info info;
+		struct lvm_vg_info vi;
+		uint64_t newest, mda = MDA, off = 0, len = 0;
+		uint8_t h[512], text[65536];
+		void *meta = NULL;
+		struct node n = { .blk = b, .format = &format_lvm };
+		le64 start;
+
+		cr_assert_eq(format_lvm.parse(b, &meta, NULL), 1);
+		n.meta = meta;
+		cr_assert(lvm_pv_info(&n, &info));
+		newest = info.olds[info.nolds - 1].seqno;
+		for (size_t i = 0; i < info.nolds; i++)
+			if (info.olds[i].seqno + 1 == newest && (info.olds[i].offset > 2 << 20) == second) {
+				off = info.olds[i].offset;
+				len = info.olds[i].len + 1;
+			}
+		format_lvm.free_meta(meta);
+		cr_assert(off && len < sizeof(text));
+		if (second) {
+			/* the second area is the second in the list of the label's sector */
+			cr_assert_eq(blk_pread(b, &start, sizeof(start), 512 + 32 + 40 + 48, NULL), 0);
+			mda = le64_get(start);
+		}
+		cr_assert_eq(blk_pread(b, text, len, off, NULL), 0);
+		cr_assert_eq(blk_pread(b, h, sizeof(h), mda, NULL), 0);
+		put_le(h + 40, off - mda, 8);
+		put_le(h + 48, len, 8);
+		put_le(h + 56, ~bytes_crc32(~0xf597a6cfu, text, len), 4);
+		put_le(h, ~bytes_crc32(~0xf597a6cfu, h + 4, 508), 4);
+		cr_assert_eq(blk_pwrite(b, h, sizeof(h), mda, NULL), 0);
+		add(&g, "pv", 0, b);
+		run(&g);
+		cr_assert(lvm_vg_info(graph_find(&g, "datavg"), &vi));
+		cr_expect_eq(vi.seqno, newest);
+		cr_expect_str_eq(g.nodes[0]->why.msg, "");
 		graph_done(&g);
 	}
 }
