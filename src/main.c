@@ -157,15 +157,13 @@ int main(int argc, char **argv)
 		usage(stdout);
 		return EXIT_OK;
 	}
-	if (code)
-		return code;
-	if (r.verb->upto == UPTO_NOTHING) {
+	if (code == 0 && r.verb->upto == UPTO_NOTHING)
 		code = r.verb->run(&r);
-		return fflush(stdout) && code == EXIT_OK ? EXIT_FAIL : code;
+	else if (code == 0) {
+		code = args_open(&r);
+		if (code == 0)
+			code = run_with_child(&r);
 	}
-	code = args_open(&r);
-	if (code == 0)
-		code = run_with_child(&r);
 	args_done(&r);
-	return code;
+	return fflush(stdout) && code == EXIT_OK ? EXIT_FAIL : code;
 }

@@ -242,8 +242,6 @@ static int run(struct rescue *r, bool resume)
 	if (facts.run)
 		code = say_result(r, &facts, path, code, ret < 0 ? e.msg : "", resume);
 	run_facts_done(&facts);
-	host_disks_free(r->disks, r->ndisks);
-	host_done(&r->host);
 	return code;
 }
 
