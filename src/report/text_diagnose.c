@@ -215,6 +215,17 @@ static void part_state(struct page *p, const struct vm *vm)
 		  vm->state.n == 1 ? "y" : "ies", *when ? ", newest " : "", when);
 }
 
+/* Was the same said of an earlier finding (two boot entries with one fault)? */
+static bool said_before(const struct judgement *j, size_t i)
+{
+	const struct finding *f = &j->findings.v[i];
+
+	for (size_t k = 0; k < i; k++)
+		if (j->findings.v[k].rule == f->rule && str_eq(j->findings.v[k].nevidence ? j->findings.v[k].evidence[0] : NULL, f->nevidence ? f->evidence[0] : NULL))
+			return true;
+	return false;
+}
+
 /* The evidence of the row that decided, then the other findings by severity. */
 static void part_why(struct page *p, const struct judgement *j)
 {
@@ -234,7 +245,7 @@ static void part_why(struct page *p, const struct judgement *j)
 		const struct finding *f = &j->findings.v[i];
 		int rank = f->severity >= SEV_ERROR ? R_HIGH + 1 : f->severity == SEV_WARNING ? R_MIDDLE : R_LEAST;
 
-		if (f->rule == j->rule)
+		if (f->rule == j->rule || said_before(j, i))
 			continue;
 		page_addf(p, rank, first ? "why    " : INDENT, INDENT, "%s: %s", f->rule->id, f->nevidence ? f->evidence[0] : f->rule->title);
 		first = false;
