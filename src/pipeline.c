@@ -14,6 +14,7 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "format/luks.h"
+#include "format/lvm.h"
 #include "vm/plain.h"
 
 enum { MAX_KEY = 64 * 1024 };
@@ -317,7 +318,10 @@ static int between(void *arg, struct graph *g, struct err *e)
 		return ret;
 	changed |= ret;
 	ret = headers_try_detached(g, e);
-	return ret < 0 ? ret : changed | ret;
+	if (ret < 0 || ret || changed)
+		return ret < 0 ? ret : 1;
+	/* last: a volume group is put together once no volume can open any more */
+	return lvm_finish(g, e);
 }
 
 /* What is a BEK VOLUME, what is mounted read-write here, what looks like ciphertext. */
