@@ -37,7 +37,7 @@ static void wrap(struct page *p, int rank, const char *head, const char *indent,
 	while (*text) {
 		size_t n = strcspn(text, " \n"), room = PAGE_COLUMNS - strlen(indent);
 
-		if (n > room)
+		if (n > room && !p->whole_words)
 			n = room;
 		if (!fresh && line.n + gap + n > PAGE_COLUMNS) {
 			push(p, rank, &line);
@@ -161,7 +161,7 @@ void page_done(struct page *p)
 
 void text_wrap(const char *head, const char *indent, const char *text, FILE *f)
 {
-	struct page p = { 0 };
+	struct page p = { .whole_words = true };
 
 	page_add(&p, RANK_MUST, head, indent, text);
 	page_print(&p, f);

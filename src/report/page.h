@@ -3,12 +3,13 @@
 #ifndef REPORT_PAGE_H
 #define REPORT_PAGE_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdio.h>
 
 enum { PAGE_COLUMNS = 79, RANK_MUST = 0 };
 struct page_line { char *text; int rank; unsigned paragraph; };
-struct page { struct page_line *v; size_t n; unsigned paragraphs; int failed; };
+struct page { struct page_line *v; size_t n; unsigned paragraphs; int failed; bool whole_words; /* a path longer than a line stays in one piece */ };
 
 /* One paragraph: head before its first line, indent before the others; text is escaped to ASCII and wrapped. */
 void page_add(struct page *, int rank, const char *head, const char *indent, const char *text);

@@ -256,15 +256,18 @@ static void part_why(struct page *p, const struct judgement *j)
 
 static void part_boot(struct page *p, const struct judgement *j)
 {
-	if (j->verdict == VERDICT_STALE && j->starts_by_itself)
-		page_addf(p, RANK_MUST, "boot   ", INDENT, "CLEANED, ADE STARTS BY ITSELF AT THE NEXT BOOT: %s", j->boot_after_clean.text ? j->boot_after_clean.text : "");
+	const char *after = j->boot_after_clean.text ? j->boot_after_clean.text : "";
+	bool said = j->boot_after_clean.outcome == OUT_STARTS_ENCRYPTION;
+
 	if (j->boot.text)
-		page_add(p, R_HIGH, "boot   ", INDENT, j->boot.text);
+		page_addf(p, R_HIGH, "boot   ", INDENT, "%s%s", j->verdict == VERDICT_STALE ? "as it is: " : "", j->boot.text);
+	if (j->verdict == VERDICT_STALE && j->starts_by_itself)
+		page_addf(p, RANK_MUST, INDENT, INDENT, "CLEANED: %s%s", said ? "" : "ADE STARTS BY ITSELF AT THE NEXT BOOT: ", after);
 }
 
 static void part_later(struct page *p, const struct judgement *j)
 {
-	if (j->enable.text)
+	if (j->enable.text && !str_eq(j->enable.text, j->boot.text))
 		page_add(p, R_MIDDLE, "enable ", INDENT, j->enable.text);
 	if (j->disable.text && j->disable.outcome != OUT_NOTHING)
 		page_add(p, R_LOW, "disable ", INDENT, j->disable.text);
