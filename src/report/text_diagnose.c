@@ -259,10 +259,13 @@ static void part_boot(struct page *p, const struct judgement *j)
 	const char *after = j->boot_after_clean.text ? j->boot_after_clean.text : "";
 	bool said = j->boot_after_clean.outcome == OUT_STARTS_ENCRYPTION;
 
+	bool first = j->verdict == VERDICT_STALE && j->starts_by_itself;
+
+	/* before all else: among the first five lines */
+	if (first)
+		page_addf(p, RANK_MUST, "boot   ", INDENT, "CLEANED: %s%s", said ? "" : "ADE STARTS BY ITSELF AT THE NEXT BOOT: ", after);
 	if (j->boot.text)
-		page_addf(p, R_HIGH, "boot   ", INDENT, "%s%s", j->verdict == VERDICT_STALE ? "as it is: " : "", j->boot.text);
-	if (j->verdict == VERDICT_STALE && j->starts_by_itself)
-		page_addf(p, RANK_MUST, INDENT, INDENT, "CLEANED: %s%s", said ? "" : "ADE STARTS BY ITSELF AT THE NEXT BOOT: ", after);
+		page_addf(p, R_HIGH, first ? INDENT : "boot   ", INDENT, "%s%s", first ? "as it is: " : "", j->boot.text);
 }
 
 static void part_later(struct page *p, const struct judgement *j)
