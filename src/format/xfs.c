@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* XFS as a format, after "XFS Algorithms & Data Structures": versions 4 and 5, read only. A log that was not replayed is seen and told,
- * not replayed. Refused, by name: features that are not known here, version 1 directories, a realtime section inside the data device. What lies on a
- * realtime device is listed, never read. */
+/* XFS as a format, after "XFS Algorithms & Data Structures": versions 4 and 5, read only. A log that was not
+ * replayed is seen and told, not replayed. Refused, by name: features that are not known here, version 1
+ * directories, a realtime section inside the data device. What lies on a realtime device is listed, never
+ * read. */
 #include <inttypes.h>
 #include <stdio.h>
 #include "base/str.h"
@@ -27,7 +28,10 @@ static int xfs_parse(struct blk *blk, void **ret_meta, struct err *e)
 /* Set *why to what keeps us from reading it; true where there is such a thing. */
 static bool has_unknown(const struct xfs_info *x, struct err *why)
 {
-	static const struct { uint32_t bit; const char *name; } names[] = { { XFS_INCOMPAT_ZONED, " zoned" }, { XFS_INCOMPAT_ZONE_GAPS, " zone_gaps" } };
+	static const struct {
+		uint32_t bit;
+		const char *name;
+	} names[] = { { XFS_INCOMPAT_ZONED, " zoned" }, { XFS_INCOMPAT_ZONE_GAPS, " zone_gaps" } };
 	uint32_t left = x->version == 5 ? x->incompat & ~(uint32_t)XFS_INCOMPAT_KNOWN : 0;
 	char text[64] = "", rest[16] = "";
 
@@ -38,7 +42,8 @@ static bool has_unknown(const struct xfs_info *x, struct err *why)
 		return true;
 	}
 	if (x->version == 4 && x->features2 & ~(uint32_t)V4_FEATURES2_KNOWN) {
-		err_set(why, 0, "XFS: it has features that are not known here: 0x%" PRIx32, x->features2 & ~(uint32_t)V4_FEATURES2_KNOWN);
+		err_set(why, 0, "XFS: it has features that are not known here: 0x%" PRIx32,
+			x->features2 & ~(uint32_t)V4_FEATURES2_KNOWN);
 		return true;
 	}
 	if (!left)
@@ -56,7 +61,8 @@ static bool has_unknown(const struct xfs_info *x, struct err *why)
 
 static void say_why(struct node *node, const struct xfs_info *x)
 {
-	const char *rt = x->rt_blocks && !x->unusable ? "it has a realtime device: files on that are not read" : "";
+	const char *rt =
+	    x->rt_blocks && !x->unusable ? "it has a realtime device: files on that are not read" : "";
 	const char *log = x->unusable || x->log == XFS_LOG_CLEAN ? "" : x->log_why.msg;
 	const char *damage = x->damage.msg;
 
@@ -69,7 +75,8 @@ static void say_why(struct node *node, const struct xfs_info *x)
 	if (*damage)
 		node->state = NODE_DAMAGED;
 	if (*damage || *log || *rt)
-		err_set(&node->why, 0, "%s%s%s%s%s", damage, *damage && *log ? "; " : "", log, *rt && (*damage || *log) ? "; " : "", rt);
+		err_set(&node->why, 0, "%s%s%s%s%s", damage, *damage && *log ? "; " : "", log,
+			*rt && (*damage || *log) ? "; " : "", rt);
 }
 
 static int xfs_describe(struct node *node, struct err *e)
@@ -82,7 +89,8 @@ static int xfs_describe(struct node *node, struct err *e)
 	if (!bytes_all_zero(info->uuid, sizeof(info->uuid)))
 		bytes_uuid(info->uuid, node->uuid);
 	/* libblkid cuts white space at the end */
-	while (len && (info->label[len - 1] == ' ' || (info->label[len - 1] >= '\t' && info->label[len - 1] <= '\r')))
+	while (len && (info->label[len - 1] == ' ' ||
+		       (info->label[len - 1] >= '\t' && info->label[len - 1] <= '\r')))
 		len--;
 	free(node->label);
 	node->label = NULL;

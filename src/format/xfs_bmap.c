@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Where the content of an XFS inode lies ("XFS Algorithms & Data Structures", chapter "Data extents"): lists of extents in the inode, or
- * B+trees. Every step goes one level down, so that a tree that points at itself ends; every extent lies in its group or is refused.
- * Content is read in long runs straight into the caller's buffer. */
+/* Where the content of an XFS inode lies ("XFS Algorithms & Data Structures", chapter "Data extents"): lists
+ * of extents in the inode, or B+trees. Every step goes one level down, so that a tree that points at itself
+ * ends; every extent lies in its group or is refused. Content is read in long runs straight into the caller's
+ * buffer. */
 #include <assert.h>
 #include <inttypes.h>
 #include "format/xfs_priv.h"
@@ -24,7 +25,8 @@ const struct xfs_self xfs_self_da = { .csum = 12, .blkno = 16, .uuid = 32, .owne
 const struct xfs_self xfs_self_map = { .blkno = 24, .uuid = 40, .owner = 56, .csum = 64 };
 const struct xfs_self xfs_self_remote = { .csum = 12, .uuid = 16, .owner = 32, .blkno = 40 };
 
-const char *xfs_self_wrong(const struct xfs_fs *x, const struct xfs_self *s, const uint8_t *p, size_t len, uint64_t owner, uint64_t at)
+const char *xfs_self_wrong(const struct xfs_fs *x, const struct xfs_self *s, const uint8_t *p, size_t len,
+			   uint64_t owner, uint64_t at)
 {
 	be64 own, no;
 
@@ -33,7 +35,8 @@ const char *xfs_self_wrong(const struct xfs_fs *x, const struct xfs_self *s, con
 	memcpy(&own, p + s->owner, sizeof(own));
 	memcpy(&no, p + s->blkno, sizeof(no));
 	if (!xfs_csum_ok(p, len, s->csum))
-		return x->fs.stale ? "has a wrong checksum, maybe as the log was not replayed" : "has a wrong checksum";
+		return x->fs.stale ? "has a wrong checksum, maybe as the log was not replayed"
+				   : "has a wrong checksum";
 	if (memcmp(p + s->uuid, x->info.meta_uuid, sizeof(x->info.meta_uuid)) != 0)
 		return "is of another file system";
 	if (be64_get(own) != owner)
@@ -66,8 +69,10 @@ static size_t head_size(const struct xfs_fs *x)
 	return xfs_is_v5(x) ? HEAD_V5 : HEAD;
 }
 
-/* A block of a tree, kept until another one of the same level is asked for. Its checksum is looked at once, the rest each time. */
-static int read_node(struct xfs_fs *x, const struct xfs_inode *i, unsigned level, uint64_t fsb, const uint8_t **ret, unsigned *ret_n, struct err *e)
+/* A block of a tree, kept until another one of the same level is asked for. Its checksum is looked at once,
+ * the rest each time. */
+static int read_node(struct xfs_fs *x, const struct xfs_inode *i, unsigned level, uint64_t fsb,
+		     const uint8_t **ret, unsigned *ret_n, struct err *e)
 {
 	uint32_t bs = x->info.block_size;
 	struct map_head_disk h;
@@ -77,7 +82,10 @@ static int read_node(struct xfs_fs *x, const struct xfs_inode *i, unsigned level
 	int rc;
 
 	if (!place(&x->info, fsb, 1, &at))
-		return err_set(e, -EBADMSG, "inode %" PRIu64 ": its block map leads to block %" PRIu64 ", which there is not", i->ino, fsb);
+		return err_set(e, -EBADMSG,
+			       "inode %" PRIu64 ": its block map leads to block %" PRIu64
+			       ", which there is not",
+			       i->ino, fsb);
 	if (!x->nodes[level].buf)
 		x->nodes[level].buf = malloc(bs);
 	buf = x->nodes[level].buf;
@@ -93,19 +101,22 @@ static int read_node(struct xfs_fs *x, const struct xfs_inode *i, unsigned level
 		why = "is of another inode";
 	}
 	if (*why)
-		return err_set(e, -EBADMSG, "inode %" PRIu64 ": block %" PRIu64 " of its block map %s", i->ino, fsb, why);
+		return err_set(e, -EBADMSG, "inode %" PRIu64 ": block %" PRIu64 " of its block map %s",
+			       i->ino, fsb, why);
 	memcpy(&h, buf, sizeof(h));
 	*ret_n = be16_get(h.n);
-	if (memcmp(h.magic, xfs_is_v5(x) ? "BMA3" : "BMAP", 4) != 0 || be16_get(h.level) != level || !*ret_n ||
-	    *ret_n > (bs - head_size(x)) / RECORD)
-		return err_set(e, -EBADMSG, "inode %" PRIu64 ": block %" PRIu64 " of its block map is damaged", i->ino, fsb);
+	if (memcmp(h.magic, xfs_is_v5(x) ? "BMA3" : "BMAP", 4) != 0 || be16_get(h.level) != level ||
+	    !*ret_n || *ret_n > (bs - head_size(x)) / RECORD)
+		return err_set(e, -EBADMSG,
+			       "inode %" PRIu64 ": block %" PRIu64 " of its block map is damaged", i->ino,
+			       fsb);
 	x->nodes[level].block = fsb;
 	*ret = buf;
 	return 0;
 }
 
-/* Of n entries of `step` bytes the last one that begins at or before lblk (-1: none), and where the next one begins. In a record
- * the first bit is a flag, and nine bits of the place follow. */
+/* Of n entries of `step` bytes the last one that begins at or before lblk (-1: none), and where the next one
+ * begins. In a record the first bit is a flag, and nine bits of the place follow. */
 static int find_entry(const uint8_t *p, unsigned n, size_t step, uint64_t lblk, uint64_t *end)
 {
 	unsigned lo = 0, hi = n;
@@ -127,8 +138,8 @@ static int find_entry(const uint8_t *p, unsigned n, size_t step, uint64_t lblk, 
 	return (int)lo - 1;
 }
 
-static int map_leaf(struct xfs_fs *x, const struct xfs_inode *i, const uint8_t *recs, unsigned n, uint64_t lblk, uint64_t end,
-		    struct xfs_run *ret, struct err *e)
+static int map_leaf(struct xfs_fs *x, const struct xfs_inode *i, const uint8_t *recs, unsigned n,
+		    uint64_t lblk, uint64_t end, struct xfs_run *ret, struct err *e)
 {
 	uint64_t hi, lo, first, len, at = 0;
 	int k = find_entry(recs, n, RECORD, lblk, &end);
@@ -141,8 +152,10 @@ static int map_leaf(struct xfs_fs *x, const struct xfs_inode *i, const uint8_t *
 	first = hi << 1 >> 10;
 	len = lo & COUNT_MASK;
 	if (!len || !place(&x->info, (hi & 0x1ff) << 43 | lo >> 21, len, &at))
-		return err_set(e, -EBADMSG, "inode %" PRIu64 ": an extent of %" PRIu64 " blocks at block %" PRIu64 " leaves its group", i->ino, len,
-			       (hi & 0x1ff) << 43 | lo >> 21);
+		return err_set(e, -EBADMSG,
+			       "inode %" PRIu64 ": an extent of %" PRIu64 " blocks at block %" PRIu64
+			       " leaves its group",
+			       i->ino, len, (hi & 0x1ff) << 43 | lo >> 21);
 	if (lblk - first >= len)
 		return 0;
 	/* allocated and never written: reads as zero */
@@ -153,7 +166,8 @@ static int map_leaf(struct xfs_fs *x, const struct xfs_inode *i, const uint8_t *
 	return 0;
 }
 
-static int map_tree(struct xfs_fs *x, const struct xfs_inode *i, const struct xfs_fork *f, uint64_t lblk, struct xfs_run *ret, struct err *e)
+static int map_tree(struct xfs_fs *x, const struct xfs_inode *i, const struct xfs_fork *f, uint64_t lblk,
+		    struct xfs_run *ret, struct err *e)
 {
 	uint64_t end = (uint64_t)1 << OFF_BITS;
 	const uint8_t *keys, *pointers, *node = NULL;
@@ -165,7 +179,8 @@ static int map_tree(struct xfs_fs *x, const struct xfs_inode *i, const struct xf
 	level = be16_get(root.level);
 	n = be16_get(root.n);
 	if (!level || level > XFS_LEVELS || !n || n > max)
-		return err_set(e, -EBADMSG, "inode %" PRIu64 ": the root of its block map is damaged", i->ino);
+		return err_set(e, -EBADMSG, "inode %" PRIu64 ": the root of its block map is damaged",
+			       i->ino);
 	keys = f->p + ROOT_HEAD;
 	for (;;) {
 		pointers = keys + (size_t)max * KEY;
@@ -182,10 +197,12 @@ static int map_tree(struct xfs_fs *x, const struct xfs_inode *i, const struct xf
 	}
 }
 
-int xfs_map(struct xfs_fs *x, const struct xfs_inode *i, const struct xfs_fork *f, uint64_t lblk, struct xfs_run *ret, struct err *e)
+int xfs_map(struct xfs_fs *x, const struct xfs_inode *i, const struct xfs_fork *f, uint64_t lblk,
+	    struct xfs_run *ret, struct err *e)
 {
 	if (lblk >> OFF_BITS)
-		return err_set(e, -EBADMSG, "inode %" PRIu64 ": block %" PRIu64 " of a file cannot be", i->ino, lblk);
+		return err_set(e, -EBADMSG, "inode %" PRIu64 ": block %" PRIu64 " of a file cannot be",
+			       i->ino, lblk);
 	if (f->size && f->form == XFS_FORM_EXTENTS)
 		return map_leaf(x, i, f->p, (unsigned)f->extents, lblk, (uint64_t)1 << OFF_BITS, ret, e);
 	if (f->size && f->form == XFS_FORM_BTREE)
@@ -193,9 +210,10 @@ int xfs_map(struct xfs_fs *x, const struct xfs_inode *i, const struct xfs_fork *
 	return err_set(e, -EBADMSG, "inode %" PRIu64 ": it has no block map", i->ino);
 }
 
-/* As xfs_map, but extents that lie one after the other on the device are one run, until it has `want` blocks. */
-static int map_long(struct xfs_fs *x, const struct xfs_inode *i, const struct xfs_fork *f, uint64_t lblk, uint64_t want, struct xfs_run *ret,
-		    struct err *e)
+/* As xfs_map, but extents that lie one after the other on the device are one run, until it has `want` blocks.
+ */
+static int map_long(struct xfs_fs *x, const struct xfs_inode *i, const struct xfs_fork *f, uint64_t lblk,
+		    uint64_t want, struct xfs_run *ret, struct err *e)
 {
 	int rc = xfs_map(x, i, f, lblk, ret, e);
 	struct xfs_run next = { 0 };
@@ -212,8 +230,8 @@ static int map_long(struct xfs_fs *x, const struct xfs_inode *i, const struct xf
 }
 
 /* One run of at most XFS_MAX_RUN bytes; how many. */
-static int read_run(struct xfs_fs *x, const struct xfs_inode *i, const struct xfs_fork *f, uint8_t *buf, size_t len, uint64_t off, size_t *ret_n,
-		    struct err *e)
+static int read_run(struct xfs_fs *x, const struct xfs_inode *i, const struct xfs_fork *f, uint8_t *buf,
+		    size_t len, uint64_t off, size_t *ret_n, struct err *e)
 {
 	uint32_t bs = x->info.block_size, within = (uint32_t)(off % bs);
 	struct xfs_run run = { 0 };
@@ -235,7 +253,8 @@ static int read_run(struct xfs_fs *x, const struct xfs_inode *i, const struct xf
 	return rc ? err_wrap(e, rc, "inode %" PRIu64, i->ino) : 0;
 }
 
-int xfs_read_fork(struct xfs_fs *x, const struct xfs_inode *i, const struct xfs_fork *f, void *buf, size_t len, uint64_t off, struct err *e)
+int xfs_read_fork(struct xfs_fs *x, const struct xfs_inode *i, const struct xfs_fork *f, void *buf,
+		  size_t len, uint64_t off, struct err *e)
 {
 	size_t n = 0;
 	int rc;
@@ -248,7 +267,8 @@ int xfs_read_fork(struct xfs_fs *x, const struct xfs_inode *i, const struct xfs_
 	return 0;
 }
 
-int xfs_read_data(struct xfs_fs *x, const struct xfs_inode *i, void *buf, size_t len, uint64_t off, size_t *ret_n, struct err *e)
+int xfs_read_data(struct xfs_fs *x, const struct xfs_inode *i, void *buf, size_t len, uint64_t off,
+		  size_t *ret_n, struct err *e)
 {
 	int rc = 0;
 

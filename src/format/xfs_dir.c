@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* Directories of XFS, version 2 and 3 ("XFS Algorithms & Data Structures", chapter "Directories"), read whole: short ones lie in the
- * inode, all others keep their entries in blocks below byte 2^35 of the directory. The hash tables above are never trusted nor
- * needed. What can be read is kept, and what cannot is remembered as damage: a name that is not found in a damaged directory is not
- * "absent", and an entry of a block with a wrong checksum is shown but not followed. At most XFS_MAX_ENTRIES names; the last few
+/* Directories of XFS, version 2 and 3 ("XFS Algorithms & Data Structures", chapter "Directories"), read
+ * whole: short ones lie in the inode, all others keep their entries in blocks below byte 2^35 of the
+ * directory. The hash tables above are never trusted nor needed. What can be read is kept, and what cannot is
+ * remembered as damage: a name that is not found in a damaged directory is not "absent", and an entry of a
+ * block with a wrong checksum is shown but not followed. At most XFS_MAX_ENTRIES names; the last few
  * directories are kept. */
 #include <assert.h>
 #include <inttypes.h>
@@ -14,7 +15,15 @@
 #include "format/xfs_priv.h"
 
 enum {
-	MAX_DIR_BLOCKS = 1 << 18, MAX_ERRORS = 1000, HEAD = 16, HEAD_V5 = 64, ENTRY_HEAD = 9, TAG = 2, UNUSED = 0xffff, ALIGN = 8, TAIL = 8,
+	MAX_DIR_BLOCKS = 1 << 18,
+	MAX_ERRORS = 1000,
+	HEAD = 16,
+	HEAD_V5 = 64,
+	ENTRY_HEAD = 9,
+	TAG = 2,
+	UNUSED = 0xffff,
+	ALIGN = 8,
+	TAIL = 8,
 	LEAF_ENTRY = 8,
 };
 
@@ -64,7 +73,9 @@ static int add_name(struct xfs_dir *d, uint64_t ino, const uint8_t *name, uint8_
 	v = vec_push(&d->v, &d->n);
 	if (!v)
 		return -ENOMEM;
-	*v = (struct xfs_dirent){ .ino = ino, .name = (uint32_t)d->names_n, .len = len, .suspect = d->suspect };
+	*v = (struct xfs_dirent){
+		.ino = ino, .name = (uint32_t)d->names_n, .len = len, .suspect = d->suspect
+	};
 	memcpy(names + d->names_n, name, len);
 	names[d->names_n + len] = '\0';
 	d->names_n += (size_t)len + 1;
@@ -118,7 +129,8 @@ static int read_short(struct xfs_fs *x, const struct xfs_inode *i, struct xfs_di
 
 /* ---- in blocks ---- */
 
-/* Entries in p[off..n): inode, length, name, type, and at the end of a multiple of 8 bytes where the entry begins. */
+/* Entries in p[off..n): inode, length, name, type, and at the end of a multiple of 8 bytes where the entry
+ * begins. */
 static int parse_entries(struct xfs_fs *x, struct xfs_dir *d, const uint8_t *p, size_t off, size_t n)
 {
 	size_t len;
@@ -129,7 +141,8 @@ static int parse_entries(struct xfs_fs *x, struct xfs_dir *d, const uint8_t *p, 
 
 		if (n - off < 2 * ALIGN && !unused)
 			return note(d, -EBADMSG, "an entry is cut off");
-		len = unused ? (size_t)get_be(p + off + 2, 2) : (size_t)ENTRY_HEAD + p[off + 8] + x->info.ftype + TAG;
+		len = unused ? (size_t)get_be(p + off + 2, 2)
+			     : (size_t)ENTRY_HEAD + p[off + 8] + x->info.ftype + TAG;
 		len = (len + ALIGN - 1) & ~(size_t)(ALIGN - 1);
 		if (!len || len > n - off || get_be(p + off + len - TAG, TAG) != off)
 			return note(d, -EBADMSG, "an entry is damaged");
@@ -158,7 +171,8 @@ static int parse_block(struct xfs_fs *x, struct xfs_dir *d, uint64_t no, const u
 	d->suspect = *why;
 	if (single) {
 		memcpy(&tail, p + size - TAIL, sizeof(tail));
-		if (no || mul_overflows(be32_get(tail.n), LEAF_ENTRY, &table) || table > size - TAIL - HEAD_V5)
+		if (no || mul_overflows(be32_get(tail.n), LEAF_ENTRY, &table) ||
+		    table > size - TAIL - HEAD_V5)
 			return note(d, -EBADMSG, "block %" PRIu64 " of it is damaged", no);
 		end = size - TAIL - table;
 	}
@@ -180,7 +194,8 @@ static int read_blocks(struct xfs_fs *x, const struct xfs_inode *i, struct xfs_d
 		return -ENOMEM;
 	if (!blocks || i->size % size || i->size > end)
 		note(d, -EBADMSG, "its length of %" PRIu64 " bytes cannot be", i->size);
-	for (; no < blocks && looked < MAX_DIR_BLOCKS && errors < MAX_ERRORS && d->n < XFS_MAX_ENTRIES; no++, looked++) {
+	for (; no < blocks && looked < MAX_DIR_BLOCKS && errors < MAX_ERRORS && d->n < XFS_MAX_ENTRIES;
+	     no++, looked++) {
 		rc = xfs_map(x, i, &i->data, no * per, &run, &e);
 		/* what was deleted leaves holes */
 		if (!rc && run.hole && run.len >= per) {
@@ -243,7 +258,8 @@ static int dir_load(struct xfs_fs *x, const struct xfs_inode *i, struct xfs_dir 
 	return 0;
 }
 
-/* Keeps d in the place of the one that was not used for longest; where all are in use it lives until it is put. */
+/* Keeps d in the place of the one that was not used for longest; where all are in use it lives until it is
+ * put. */
 static void dir_keep(struct xfs_fs *x, struct xfs_dir *d)
 {
 	struct xfs_dir **slot = NULL;
@@ -295,7 +311,8 @@ void xfs_dir_put(struct xfs_dir *d)
 		dir_free(d);
 }
 
-/* The inode of a name: 0, -ENOENT, or the directory's damage where the name may be in the part that could not be read. */
+/* The inode of a name: 0, -ENOENT, or the directory's damage where the name may be in the part that could not
+ * be read. */
 static int dir_find(const struct xfs_dir *d, const char *name, size_t len, uint64_t *ret_ino, struct err *e)
 {
 	size_t lo = 0, hi = d->n;
@@ -308,7 +325,8 @@ static int dir_find(const struct xfs_dir *d, const char *name, size_t len, uint6
 		else
 			hi = mid;
 	}
-	if (lo < d->n && d->v[d->sorted[lo]].len == len && !memcmp(xfs_dir_name(d, d->sorted[lo]), name, len)) {
+	if (lo < d->n && d->v[d->sorted[lo]].len == len &&
+	    !memcmp(xfs_dir_name(d, d->sorted[lo]), name, len)) {
 		*ret_ino = d->v[d->sorted[lo]].ino;
 		if (!d->v[d->sorted[lo]].suspect)
 			return 0;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Inodes of XFS ("XFS Algorithms & Data Structures", chapter "On-disk inode"): versions 1 to 3, times of both kinds, counts of extents of
- * both widths. An inode's number says where it lies. What is unused, out of place or has a wrong checksum is refused. */
+/* Inodes of XFS ("XFS Algorithms & Data Structures", chapter "On-disk inode"): versions 1 to 3, times of both
+ * kinds, counts of extents of both widths. An inode's number says where it lies. What is unused, out of place
+ * or has a wrong checksum is refused. */
 #include <assert.h>
 #include <inttypes.h>
 #include <stddef.h>
@@ -8,7 +9,12 @@
 #include "format/xfs_priv.h"
 
 enum {
-	V2_SIZE = 100, V3_SIZE = 176, CSUM_AT = 100, FL_REALTIME = 0x1, FL2_BIGTIME = 0x8, FL2_NREXT64 = 0x10,
+	V2_SIZE = 100,
+	V3_SIZE = 176,
+	CSUM_AT = 100,
+	FL_REALTIME = 0x1,
+	FL2_BIGTIME = 0x8,
+	FL2_NREXT64 = 0x10,
 	RECORD = 16,
 };
 
@@ -169,7 +175,8 @@ static const char *wrong(const struct xfs_fs *x, const struct xfs_inode *i, cons
 	if (memcmp(d->magic, "IN", 2) != 0)
 		return "a name leads to it, but there is no inode";
 	if (v5 && !xfs_csum_ok(i->raw, x->info.inode_size, CSUM_AT))
-		return x->fs.stale ? "its checksum is wrong, maybe as the log was not replayed" : "its checksum is wrong";
+		return x->fs.stale ? "its checksum is wrong, maybe as the log was not replayed"
+				   : "its checksum is wrong";
 	if (v5 ? d->version != 3 : d->version != 1 && d->version != 2)
 		return "its version does not suit the file system";
 	if (v5 && be64_get(d->ino) != i->ino)
@@ -192,7 +199,8 @@ int xfs_inode_read(struct xfs_fs *x, uint64_t ino, struct xfs_inode *ret, struct
 	int rc;
 
 	if (!locate(&x->info, ino, &block, &slot))
-		return err_set(e, -EBADMSG, "inode %" PRIu64 ": there is no such place in the file system", ino);
+		return err_set(e, -EBADMSG, "inode %" PRIu64 ": there is no such place in the file system",
+			       ino);
 	raw = malloc(size);
 	if (!raw)
 		return err_oom(e);
@@ -205,7 +213,8 @@ int xfs_inode_read(struct xfs_fs *x, uint64_t ino, struct xfs_inode *ret, struct
 	if (why)
 		return err_set(e, -EBADMSG, "inode %" PRIu64 ": %s", ino, why);
 	fill(&i, &d, xfs_is_v5(x));
-	if (!place_forks(&i, size, xfs_is_v5(x) ? V3_SIZE : V2_SIZE, d.fork_off) || i.size > INT64_MAX || !forms_ok(&i))
+	if (!place_forks(&i, size, xfs_is_v5(x) ? V3_SIZE : V2_SIZE, d.fork_off) || i.size > INT64_MAX ||
+	    !forms_ok(&i))
 		return err_set(e, -EBADMSG, "inode %" PRIu64 ": it is damaged", ino);
 	raw = NULL;
 	*ret = i;

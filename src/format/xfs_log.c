@@ -1,17 +1,23 @@
 /* SPDX-License-Identifier: MIT */
-/* Is the log of an XFS clean? After "XFS Algorithms & Data Structures", chapter "Journaling log": the log is a ring of 512-byte blocks,
- * each stamped with the number of the round in which it was written. Where the round changes is the head; the last record before
- * it is that of an unmount where the log is clean. Nothing is replayed. Whatever does not fit together is not called clean. */
+/* Is the log of an XFS clean? After "XFS Algorithms & Data Structures", chapter "Journaling log": the log is
+ * a ring of 512-byte blocks, each stamped with the number of the round in which it was written. Where the
+ * round changes is the head; the last record before it is that of an unmount where the log is clean. Nothing
+ * is replayed. Whatever does not fit together is not called clean. */
 #include <assert.h>
 #include <inttypes.h>
 #include "format/xfs_priv.h"
 
 enum {
 	BB = 512,
-	WINDOW = 4096,                  /* blocks before the head that may have been written out of order */
-	RECORD = 262144 / BB + 8,       /* of the longest record */
-	HEADER_DATA = 32768,            /* bytes whose rounds one header block keeps */
-	MAGIC = (int)0xfeedbabe, VERSION_2 = 2, OP_UNMOUNT = 0x20, MAX_LEN = 262144, MIN_BLOCKS = 64, PARTIAL = 2,
+	WINDOW = 4096, /* blocks before the head that may have been written out of order */
+	RECORD = 262144 / BB + 8, /* of the longest record */
+	HEADER_DATA = 32768, /* bytes whose rounds one header block keeps */
+	MAGIC = (int)0xfeedbabe,
+	VERSION_2 = 2,
+	OP_UNMOUNT = 0x20,
+	MAX_LEN = 262144,
+	MIN_BLOCKS = 64,
+	PARTIAL = 2,
 };
 
 struct log_record_disk {
@@ -32,8 +38,8 @@ static_assert(sizeof(struct log_op_disk) == 12, "XFS log operation");
 
 struct log {
 	struct blk *blk;
-	uint64_t base;                  /* byte */
-	uint64_t n;                     /* blocks */
+	uint64_t base; /* byte */
+	uint64_t n; /* blocks */
 };
 
 static int log_read(struct log *l, uint64_t at, uint64_t n, uint8_t *buf, struct err *e)
@@ -101,8 +107,8 @@ static int first_of(struct log *l, uint64_t from, uint64_t n, uint32_t r, uint64
 	return 0;
 }
 
-/* Blocks before the head may have been on their way when the system stopped: those missing still bear the old round `old`, or at
- * the end of the ring the one before it. */
+/* Blocks before the head may have been on their way when the system stopped: those missing still bear the old
+ * round `old`, or at the end of the ring the one before it. */
 static int step_back(struct log *l, uint32_t old, uint64_t *head, struct err *e)
 {
 	uint64_t window = l->n < WINDOW ? l->n : WINDOW, n, at;
@@ -147,7 +153,8 @@ static int find_head(struct log *l, uint64_t *ret_head, struct err *e)
 }
 
 /* The last record header before head, going back around the ring at most RECORD blocks. 1, 0: none, <0. */
-static int find_record(struct log *l, uint64_t head, uint64_t *ret_at, struct log_record_disk *ret, struct err *e)
+static int find_record(struct log *l, uint64_t head, uint64_t *ret_at, struct log_record_disk *ret,
+		       struct err *e)
 {
 	uint8_t block[BB];
 	uint64_t at = head;
@@ -179,7 +186,8 @@ static uint64_t header_blocks(const struct log_record_disk *r)
 	return size > MAX_LEN ? 0 : (size + HEADER_DATA - 1) / HEADER_DATA;
 }
 
-static int is_unmount(struct log *l, uint64_t at, const struct log_record_disk *r, uint64_t headers, bool *ret, struct err *e)
+static int is_unmount(struct log *l, uint64_t at, const struct log_record_disk *r, uint64_t headers,
+		      bool *ret, struct err *e)
 {
 	uint8_t block[BB];
 	struct log_op_disk op;
@@ -192,8 +200,8 @@ static int is_unmount(struct log *l, uint64_t at, const struct log_record_disk *
 	return 0;
 }
 
-/* Does the last whole record before head end there, and is it an unmount's? A record that was cut short is passed over, as
- * recovery does. */
+/* Does the last whole record before head end there, and is it an unmount's? A record that was cut short is
+ * passed over, as recovery does. */
 static int judge(struct log *l, uint64_t head, bool *ret_clean, struct err *e)
 {
 	struct log_record_disk r = { 0 };
@@ -203,7 +211,9 @@ static int judge(struct log *l, uint64_t head, bool *ret_clean, struct err *e)
 	for (unsigned k = 0; k < PARTIAL; k++) {
 		rc = find_record(l, head, &at, &r, e);
 		if (rc <= 0)
-			return rc ? rc : err_set(e, -EBADMSG, "it has no record before its head at block %" PRIu64, head);
+			return rc ? rc
+				  : err_set(e, -EBADMSG, "it has no record before its head at block %" PRIu64,
+					    head);
 		headers = header_blocks(&r);
 		if (!headers)
 			return err_set(e, -EBADMSG, "the record at block %" PRIu64 " is damaged", at);
@@ -217,7 +227,8 @@ static int judge(struct log *l, uint64_t head, bool *ret_clean, struct err *e)
 
 static int look(struct blk *blk, const struct xfs_info *x, bool *ret_clean, struct err *e)
 {
-	uint64_t ag = x->log_start >> x->ag_log, in_ag = x->log_start & (((uint64_t)1 << x->ag_log) - 1), block, head = 0;
+	uint64_t ag = x->log_start >> x->ag_log, in_ag = x->log_start & (((uint64_t)1 << x->ag_log) - 1),
+		 block, head = 0;
 	struct log l = { .blk = blk };
 	int rc;
 
@@ -249,7 +260,8 @@ void xfs_look_at_log(struct blk *blk, struct xfs_info *x)
 	}
 	if (!x->log_start) {
 		x->log = XFS_LOG_EXTERNAL;
-		err_set(&x->log_why, 0, "XFS: its log is on another device: whether it was replayed cannot be told");
+		err_set(&x->log_why, 0,
+			"XFS: its log is on another device: whether it was replayed cannot be told");
 		return;
 	}
 	rc = look(blk, x, &clean, &why);

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The superblock of XFS and its copies, after "XFS Algorithms & Data Structures" (the on-disk format document). Pure: bytes in,
- * struct out, so that nothing later meets counts that cannot be. A superblock whose magic is gone is taken for ours only where the
- * rest of the first group's headers is whole and a copy at the place that they demand has the same UUID: ciphertext, or another
- * format, over an old file system must not be mistaken for a damaged one. */
+/* The superblock of XFS and its copies, after "XFS Algorithms & Data Structures" (the on-disk format
+ * document). Pure: bytes in, struct out, so that nothing later meets counts that cannot be. A superblock
+ * whose magic is gone is taken for ours only where the rest of the first group's headers is whole and a copy
+ * at the place that they demand has the same UUID: ciphertext, or another format, over an old file system
+ * must not be mistaken for a damaged one. */
 #include <assert.h>
 #include <inttypes.h>
 #include <stdatomic.h>
@@ -10,8 +11,16 @@
 #include "format/xfs_priv.h"
 
 enum {
-	MIN_BLOCK_LOG = 9, MAX_BLOCK_LOG = 16, MIN_SECTOR_LOG = 9, MAX_SECTOR_LOG = 15, MIN_INODE_LOG = 8, MAX_INODE_LOG = 11,
-	MIN_AG_BLOCKS = 64, V4_FTYPE = 0x200, CSUM_AT = 224, MD_MAGIC = (int)0xa92b4efc,
+	MIN_BLOCK_LOG = 9,
+	MAX_BLOCK_LOG = 16,
+	MIN_SECTOR_LOG = 9,
+	MAX_SECTOR_LOG = 15,
+	MIN_INODE_LOG = 8,
+	MAX_INODE_LOG = 11,
+	MIN_AG_BLOCKS = 64,
+	V4_FTYPE = 0x200,
+	CSUM_AT = 224,
+	MD_MAGIC = (int)0xa92b4efc,
 };
 
 struct xfs_super_disk {
@@ -23,7 +32,8 @@ struct xfs_super_disk {
 	be32 rt_extent_size, ag_blocks, ag_count, rt_bitmap_blocks, log_blocks;
 	be16 version, sector_size, inode_size, inodes_per_block;
 	char label[12];
-	uint8_t block_log, sector_log, inode_log, inode_per_block_log, ag_log, rt_extent_log, in_progress, max_pct;
+	uint8_t block_log, sector_log, inode_log, inode_per_block_log, ag_log, rt_extent_log, in_progress,
+	    max_pct;
 	be64 inodes, free_inodes, free_blocks, free_rt_extents, user_quota_ino, group_quota_ino;
 	be16 quota_flags;
 	uint8_t flags, shared;
@@ -79,8 +89,9 @@ uint32_t xfs_crc32c(uint32_t crc, const void *buf, size_t len)
 	crc_prepare();
 	for (; len >= 8; len -= 8, p += 8) {
 		crc ^= p[0] | (uint32_t)p[1] << 8 | (uint32_t)p[2] << 16 | (uint32_t)p[3] << 24;
-		crc = crc_table[7][crc & 0xff] ^ crc_table[6][crc >> 8 & 0xff] ^ crc_table[5][crc >> 16 & 0xff] ^ crc_table[4][crc >> 24] ^
-		      crc_table[3][p[4]] ^ crc_table[2][p[5]] ^ crc_table[1][p[6]] ^ crc_table[0][p[7]];
+		crc = crc_table[7][crc & 0xff] ^ crc_table[6][crc >> 8 & 0xff] ^
+		      crc_table[5][crc >> 16 & 0xff] ^ crc_table[4][crc >> 24] ^ crc_table[3][p[4]] ^
+		      crc_table[2][p[5]] ^ crc_table[1][p[6]] ^ crc_table[0][p[7]];
 	}
 	for (; len; len--, p++)
 		crc = crc >> 8 ^ crc_table[0][(crc ^ *p) & 0xff];
@@ -126,7 +137,8 @@ static void fill(struct xfs_info *x, const struct xfs_super_disk *d)
 	x->ftype = x->version == 5 ? x->incompat & XFS_INCOMPAT_FTYPE : x->features2 & V4_FTYPE;
 	x->in_progress = d->in_progress;
 	memcpy(x->uuid, d->uuid, sizeof(x->uuid));
-	memcpy(x->meta_uuid, x->incompat & XFS_INCOMPAT_META_UUID ? d->meta_uuid : d->uuid, sizeof(x->meta_uuid));
+	memcpy(x->meta_uuid, x->incompat & XFS_INCOMPAT_META_UUID ? d->meta_uuid : d->uuid,
+	       sizeof(x->meta_uuid));
 	memcpy(x->label, d->label, sizeof(d->label));
 }
 
@@ -141,18 +153,25 @@ static int check_sizes(struct xfs_info *x, const struct xfs_super_disk *d, struc
 	if (x->version != 4 && x->version != 5)
 		return err_set(e, -EBADMSG, "XFS superblock: version %u", x->version);
 	if (!is_log2(x->block_size, d->block_log, MIN_BLOCK_LOG, MAX_BLOCK_LOG))
-		return err_set(e, -EBADMSG, "XFS superblock: block size of %" PRIu32 " bytes, 2^%u", x->block_size, d->block_log);
+		return err_set(e, -EBADMSG, "XFS superblock: block size of %" PRIu32 " bytes, 2^%u",
+			       x->block_size, d->block_log);
 	/* the oldest file systems leave the sector's size out */
 	if (!x->sector_size && !d->sector_log)
 		x->sector_size = 512;
 	else if (!is_log2(x->sector_size, d->sector_log, MIN_SECTOR_LOG, MAX_SECTOR_LOG))
-		return err_set(e, -EBADMSG, "XFS superblock: sector size of %" PRIu32 " bytes, 2^%u", x->sector_size, d->sector_log);
-	if (!is_log2(x->inode_size, d->inode_log, MIN_INODE_LOG, MAX_INODE_LOG) || x->inode_size > x->block_size)
-		return err_set(e, -EBADMSG, "XFS superblock: inode size of %" PRIu32 " bytes, 2^%u", x->inode_size, d->inode_log);
-	if (x->inode_log != d->block_log - d->inode_log || be16_get(d->inodes_per_block) != x->block_size / x->inode_size)
-		return err_set(e, -EBADMSG, "XFS superblock: %u inodes a block, 2^%u", be16_get(d->inodes_per_block), x->inode_log);
+		return err_set(e, -EBADMSG, "XFS superblock: sector size of %" PRIu32 " bytes, 2^%u",
+			       x->sector_size, d->sector_log);
+	if (!is_log2(x->inode_size, d->inode_log, MIN_INODE_LOG, MAX_INODE_LOG) ||
+	    x->inode_size > x->block_size)
+		return err_set(e, -EBADMSG, "XFS superblock: inode size of %" PRIu32 " bytes, 2^%u",
+			       x->inode_size, d->inode_log);
+	if (x->inode_log != d->block_log - d->inode_log ||
+	    be16_get(d->inodes_per_block) != x->block_size / x->inode_size)
+		return err_set(e, -EBADMSG, "XFS superblock: %u inodes a block, 2^%u",
+			       be16_get(d->inodes_per_block), x->inode_log);
 	if (d->dir_log + d->block_log > MAX_BLOCK_LOG)
-		return err_set(e, -EBADMSG, "XFS superblock: directory blocks of 2^%u bytes", d->dir_log + d->block_log);
+		return err_set(e, -EBADMSG, "XFS superblock: directory blocks of 2^%u bytes",
+			       d->dir_log + d->block_log);
 	x->dir_block_size = x->block_size << d->dir_log;
 	return 0;
 }
@@ -171,12 +190,15 @@ static int check_groups(struct xfs_info *x, struct err *e)
 	uint64_t bytes;
 
 	if (x->ag_blocks < MIN_AG_BLOCKS || x->ag_log != log2_up(x->ag_blocks))
-		return err_set(e, -EBADMSG, "XFS superblock: groups of %" PRIu32 " blocks, 2^%u", x->ag_blocks, x->ag_log);
+		return err_set(e, -EBADMSG, "XFS superblock: groups of %" PRIu32 " blocks, 2^%u",
+			       x->ag_blocks, x->ag_log);
 	if (mul_overflows(x->blocks, x->block_size, &bytes) || bytes > INT64_MAX)
 		return err_set(e, -EBADMSG, "XFS superblock: %" PRIu64 " blocks", x->blocks);
-	if (!x->ag_count || x->blocks > (uint64_t)x->ag_count * x->ag_blocks || x->blocks <= ((uint64_t)x->ag_count - 1) * x->ag_blocks)
-		return err_set(e, -EBADMSG, "XFS superblock: %" PRIu64 " blocks in %" PRIu32 " groups of %" PRIu32, x->blocks, x->ag_count,
-			       x->ag_blocks);
+	if (!x->ag_count || x->blocks > (uint64_t)x->ag_count * x->ag_blocks ||
+	    x->blocks <= ((uint64_t)x->ag_count - 1) * x->ag_blocks)
+		return err_set(e, -EBADMSG,
+			       "XFS superblock: %" PRIu64 " blocks in %" PRIu32 " groups of %" PRIu32,
+			       x->blocks, x->ag_count, x->ag_blocks);
 	return 0;
 }
 
@@ -188,13 +210,15 @@ static void note_damage(struct xfs_info *x, uint64_t size)
 	if (x->csum_bad)
 		err_set(&x->damage, 0, "the superblock's checksum is wrong");
 	else if (x->truncated)
-		err_set(&x->damage, 0, "the file system is %" PRIu64 " bytes long, the device only %" PRIu64, bytes, size);
+		err_set(&x->damage, 0, "the file system is %" PRIu64 " bytes long, the device only %" PRIu64,
+			bytes, size);
 	else if (x->in_progress && !x->off)
 		err_set(&x->damage, 0, "the file system was never finished being made");
 	else if (x->incompat & XFS_INCOMPAT_NEEDSREPAIR)
 		err_set(&x->damage, 0, "it is marked as in need of xfs_repair");
 	else if (x->free_blocks > x->blocks)
-		err_set(&x->damage, 0, "the superblock counts %" PRIu64 " free blocks of %" PRIu64, x->free_blocks, x->blocks);
+		err_set(&x->damage, 0, "the superblock counts %" PRIu64 " free blocks of %" PRIu64,
+			x->free_blocks, x->blocks);
 }
 
 static int check_csum(struct blk *blk, struct xfs_info *x, struct err *e)
@@ -264,14 +288,16 @@ static bool is_copy_at(struct blk *blk, uint64_t off, const uint8_t *like, struc
 	return true;
 }
 
-/* The length of the first group by its free-space header, which follows the superblock by a sector; 0: there is none. */
+/* The length of the first group by its free-space header, which follows the superblock by a sector; 0: there
+ * is none. */
 static uint32_t agf_length(struct blk *blk, uint32_t sector)
 {
 	struct ag_head_disk h;
 
 	if (!range_in(sector, sizeof(h), blk->size) || blk_pread(blk, &h, sizeof(h), sector, NULL))
 		return 0;
-	return !memcmp(h.magic, "XAGF", 4) && be32_get(h.version) == 1 && !be32_get(h.no) ? be32_get(h.length) : 0;
+	return !memcmp(h.magic, "XAGF", 4) && be32_get(h.version) == 1 && !be32_get(h.no) ? be32_get(h.length)
+											  : 0;
 }
 
 static bool find_by_agf(struct blk *blk, const uint8_t *like, struct xfs_info *ret)
@@ -287,7 +313,8 @@ static bool find_by_agf(struct blk *blk, const uint8_t *like, struct xfs_info *r
 	return false;
 }
 
-/* Where mkfs.xfs puts the second group by default: a quarter, an eighth, ... of the device, or the largest group there can be. */
+/* Where mkfs.xfs puts the second group by default: a quarter, an eighth, ... of the device, or the largest
+ * group there can be. */
 static bool find_by_default(struct blk *blk, const uint8_t *like, struct xfs_info *ret)
 {
 	static const unsigned counts[] = { 4, 2, 8, 16, 32 };
@@ -320,7 +347,8 @@ static bool find_by_own(struct blk *blk, const struct xfs_info *x, const uint8_t
 
 static bool find_copy(struct blk *blk, const struct xfs_info *x, const uint8_t *like, struct xfs_info *ret)
 {
-	return find_by_own(blk, x, like, ret) || find_by_agf(blk, like, ret) || find_by_default(blk, like, ret);
+	return find_by_own(blk, x, like, ret) || find_by_agf(blk, like, ret) ||
+	       find_by_default(blk, like, ret);
 }
 
 /* mkfs.xfs writes the root inode's number into the last copy and the one in the middle only. */
@@ -336,26 +364,33 @@ static void fill_root_ino(struct blk *blk, struct xfs_info *x, uint64_t primary)
 		x->root_ino = primary;
 }
 
-static void take_copy(struct blk *blk, struct xfs_info *ret, const struct xfs_info *copy, uint64_t root_ino, const char *why)
+static void take_copy(struct blk *blk, struct xfs_info *ret, const struct xfs_info *copy, uint64_t root_ino,
+		      const char *why)
 {
 	*ret = *copy;
 	ret->from_copy = true;
 	fill_root_ino(blk, ret, root_ino);
-	err_set(&ret->damage, 0, "the primary superblock is damaged (%s); its copy at byte %" PRIu64 " was used", why, copy->off);
+	err_set(&ret->damage, 0,
+		"the primary superblock is damaged (%s); its copy at byte %" PRIu64 " was used", why,
+		copy->off);
 }
 
 /* Do a primary and a copy say the same, but for what only the primary keeps up to date? */
 static bool agree(const struct xfs_info *a, const struct xfs_info *b)
 {
-	return a->version == b->version && a->block_size == b->block_size && a->sector_size == b->sector_size &&
-	       a->inode_size == b->inode_size && a->dir_block_size == b->dir_block_size && a->blocks == b->blocks &&
+	return a->version == b->version && a->block_size == b->block_size &&
+	       a->sector_size == b->sector_size && a->inode_size == b->inode_size &&
+	       a->dir_block_size == b->dir_block_size && a->blocks == b->blocks &&
 	       a->ag_blocks == b->ag_blocks && a->ag_count == b->ag_count && a->log_start == b->log_start &&
-	       a->log_blocks == b->log_blocks && !((a->incompat ^ b->incompat) & ~(uint32_t)XFS_INCOMPAT_NEEDSREPAIR) &&
-	       (a->root_ino == b->root_ino || b->root_ino == UINT64_MAX) && !memcmp(a->uuid, b->uuid, sizeof(a->uuid)) &&
+	       a->log_blocks == b->log_blocks &&
+	       !((a->incompat ^ b->incompat) & ~(uint32_t)XFS_INCOMPAT_NEEDSREPAIR) &&
+	       (a->root_ino == b->root_ino || b->root_ino == UINT64_MAX) &&
+	       !memcmp(a->uuid, b->uuid, sizeof(a->uuid)) &&
 	       !memcmp(a->meta_uuid, b->meta_uuid, sizeof(a->meta_uuid));
 }
 
-static bool group_header_ok(struct blk *blk, const struct xfs_info *x, unsigned sector, const char *magic, size_t uuid_at, size_t csum_at)
+static bool group_header_ok(struct blk *blk, const struct xfs_info *x, unsigned sector, const char *magic,
+			    size_t uuid_at, size_t csum_at)
 {
 	cleanup_free uint8_t *buf = NULL;
 	uint64_t off = (uint64_t)sector * x->sector_size;
@@ -367,11 +402,13 @@ static bool group_header_ok(struct blk *blk, const struct xfs_info *x, unsigned 
 	if (!buf || blk_pread(blk, buf, x->sector_size, off, NULL))
 		return false;
 	memcpy(&h, buf, sizeof(h));
-	if (memcmp(h.magic, magic, 4) != 0 || be32_get(h.version) != 1 || be32_get(h.no) || be32_get(h.length) != x->ag_blocks)
+	if (memcmp(h.magic, magic, 4) != 0 || be32_get(h.version) != 1 || be32_get(h.no) ||
+	    be32_get(h.length) != x->ag_blocks)
 		return false;
 	if (x->version != 5)
 		return true;
-	return xfs_csum_ok(buf, x->sector_size, csum_at) && !memcmp(buf + uuid_at, x->meta_uuid, sizeof(x->meta_uuid));
+	return xfs_csum_ok(buf, x->sector_size, csum_at) &&
+	       !memcmp(buf + uuid_at, x->meta_uuid, sizeof(x->meta_uuid));
 }
 
 /* The first sector is empty, or a superblock but for its magic; and no software RAID begins at 4096. */
@@ -392,7 +429,8 @@ static bool lost_magic_only(struct blk *blk, const struct xfs_info *copy)
 
 static bool find_without_magic(struct blk *blk, struct xfs_info *ret)
 {
-	return find_by_agf(blk, NULL, ret) && lost_magic_only(blk, ret) && group_header_ok(blk, ret, 1, "XAGF", AGF_UUID, AGF_CSUM) &&
+	return find_by_agf(blk, NULL, ret) && lost_magic_only(blk, ret) &&
+	       group_header_ok(blk, ret, 1, "XAGF", AGF_UUID, AGF_CSUM) &&
 	       group_header_ok(blk, ret, 2, "XAGI", AGI_UUID, AGI_CSUM);
 }
 
@@ -417,7 +455,8 @@ int xfs_check_copy(struct blk *blk, const struct xfs_info *x, uint32_t ag, struc
 {
 	struct xfs_info copy;
 	uint64_t off = xfs_super_off(x, ag);
-	int rc = ag < x->ag_count ? read_super(blk, off, true, &copy, e) : err_set(e, -ENOENT, "there is no group %" PRIu32, ag);
+	int rc = ag < x->ag_count ? read_super(blk, off, true, &copy, e)
+				  : err_set(e, -ENOENT, "there is no group %" PRIu32, ag);
 
 	if (rc == -EBADMSG)
 		return -ENOENT;
@@ -425,7 +464,9 @@ int xfs_check_copy(struct blk *blk, const struct xfs_info *x, uint32_t ag, struc
 		return rc;
 	if (memcmp(copy.uuid, x->uuid, sizeof(copy.uuid)) != 0)
 		return err_set(e, -ENOENT, "the superblock at byte %" PRIu64 " has another UUID", off);
-	return copy.csum_bad ? err_set(e, -ENOENT, "the superblock at byte %" PRIu64 " has a wrong checksum", off) : 0;
+	return copy.csum_bad
+		   ? err_set(e, -ENOENT, "the superblock at byte %" PRIu64 " has a wrong checksum", off)
+		   : 0;
 }
 
 /* 1 found, 0 not XFS, <0 I/O. */
@@ -451,7 +492,9 @@ static int find(struct blk *blk, struct xfs_info *ret, struct err *e)
 		take_unusable(ret, &x, why.msg);
 	} else if (!rc && agree(&x, &copy)) {
 		*ret = x;
-		err_set(&ret->damage, 0, "the superblock's checksum is wrong; its copy at byte %" PRIu64 " says the same", copy.off);
+		err_set(&ret->damage, 0,
+			"the superblock's checksum is wrong; its copy at byte %" PRIu64 " says the same",
+			copy.off);
 	} else {
 		take_copy(blk, ret, &copy, x.root_ino, why.msg);
 	}

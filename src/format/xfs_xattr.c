@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Extended attributes of XFS ("XFS Algorithms & Data Structures", chapter "Extended attributes"): those in the inode, and those in leaf
- * blocks, which are found by the left edge of their tree and then one after the other; long values lie in blocks of their own. Names
- * and POSIX ACLs are given in the kernel's form. What leaves its room, or comes by a second time, is refused. */
+/* Extended attributes of XFS ("XFS Algorithms & Data Structures", chapter "Extended attributes"): those in
+ * the inode, and those in leaf blocks, which are found by the left edge of their tree and then one after the
+ * other; long values lie in blocks of their own. Names and POSIX ACLs are given in the kernel's form. What
+ * leaves its room, or comes by a second time, is refused. */
 #include <assert.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -9,8 +10,22 @@
 #include "format/xfs_priv.h"
 
 enum {
-	FL_LOCAL = 0x1, FL_ROOT = 0x2, FL_SECURE = 0x4, FL_PARENT = 0x8, FL_INCOMPLETE = 0x80, SHORT_HEAD = 4, LEAF = 0xfbee, LEAF_V5 = 0x3bee,
-	NODE = 0xfebe, NODE_V5 = 0x3ebe, MAX_DEPTH = 5, MAX_LEAVES = 1 << 18, MAX_NAMES = 100000, REMOTE_HEAD = 56, ACL_USER = 2, ACL_GROUP = 8,
+	FL_LOCAL = 0x1,
+	FL_ROOT = 0x2,
+	FL_SECURE = 0x4,
+	FL_PARENT = 0x8,
+	FL_INCOMPLETE = 0x80,
+	SHORT_HEAD = 4,
+	LEAF = 0xfbee,
+	LEAF_V5 = 0x3bee,
+	NODE = 0xfebe,
+	NODE_V5 = 0x3ebe,
+	MAX_DEPTH = 5,
+	MAX_LEAVES = 1 << 18,
+	MAX_NAMES = 100000,
+	REMOTE_HEAD = 56,
+	ACL_USER = 2,
+	ACL_GROUP = 8,
 	MAX_NAME = 255,
 };
 
@@ -49,8 +64,10 @@ struct acl_out {
 	uint8_t tag[2], perm[2], id[4];
 };
 static_assert(sizeof(struct info_disk) == 12 && sizeof(struct info_v5_disk) == 56, "XFS attribute block");
-static_assert(sizeof(struct node_entry_disk) == 8 && sizeof(struct leaf_entry_disk) == 8, "XFS attribute entry");
-static_assert(sizeof(struct remote_value_disk) == 9 && sizeof(struct remote_head_disk) == REMOTE_HEAD, "XFS attribute value");
+static_assert(sizeof(struct node_entry_disk) == 8 && sizeof(struct leaf_entry_disk) == 8,
+	      "XFS attribute entry");
+static_assert(sizeof(struct remote_value_disk) == 9 && sizeof(struct remote_head_disk) == REMOTE_HEAD,
+	      "XFS attribute value");
 static_assert(sizeof(struct acl_disk) == 12 && sizeof(struct acl_out) == 8, "XFS ACL");
 
 struct visit {
@@ -108,7 +125,8 @@ static bool is_named(const uint8_t *name, size_t n, const char *what)
 	return n == strlen(what) && !memcmp(name, what, n);
 }
 
-static int tell(struct visit *v, unsigned flags, const uint8_t *name, size_t name_n, const uint8_t *value, size_t n, struct err *e)
+static int tell(struct visit *v, unsigned flags, const uint8_t *name, size_t name_n, const uint8_t *value,
+		size_t n, struct err *e)
 {
 	char full[32 + MAX_NAME];
 
@@ -120,8 +138,11 @@ static int tell(struct visit *v, unsigned flags, const uint8_t *name, size_t nam
 		return tell_acl(v, "system.posix_acl_access", value, n, e);
 	if (flags & FL_ROOT && is_named(name, name_n, "SGI_ACL_DEFAULT"))
 		return tell_acl(v, "system.posix_acl_default", value, n, e);
-	(void)snprintf(full, sizeof(full), "%s%.*s", flags & FL_ROOT ? "trusted." : flags & FL_SECURE ? "security." : "user.", (int)name_n,
-		       (const char *)name);
+	(void)snprintf(full, sizeof(full), "%s%.*s",
+		       flags & FL_ROOT	   ? "trusted."
+		       : flags & FL_SECURE ? "security."
+					   : "user.",
+		       (int)name_n, (const char *)name);
 	return v->fn(v->arg, full, value, n);
 }
 
@@ -154,7 +175,8 @@ static int tell_short(struct visit *v, struct err *e)
 
 /* ---- in blocks ---- */
 
-static bool head_ok(const struct visit *v, const struct remote_head_disk *h, size_t off, size_t room, size_t *ret_n)
+static bool head_ok(const struct visit *v, const struct remote_head_disk *h, size_t off, size_t room,
+		    size_t *ret_n)
 {
 	(void)v;
 	*ret_n = be32_get(h->len);
@@ -182,7 +204,8 @@ static int read_remote(struct visit *v, uint32_t block, uint8_t *out, size_t len
 		if (rc)
 			return rc;
 		memcpy(&h, buf, sizeof(h));
-		if (!head_ok(v, &h, done, len - done < bs - REMOTE_HEAD ? len - done : bs - REMOTE_HEAD, &n) ||
+		if (!head_ok(v, &h, done, len - done < bs - REMOTE_HEAD ? len - done : bs - REMOTE_HEAD,
+			     &n) ||
 		    *xfs_self_wrong(v->x, &xfs_self_remote, buf, bs, v->i->ino, run.at))
 			return damaged(v, e);
 		memcpy(out + done, buf + REMOTE_HEAD, n);
@@ -206,7 +229,8 @@ static int tell_remote(struct visit *v, unsigned flags, const uint8_t *p, size_t
 	if (flags & (FL_PARENT | FL_INCOMPLETE))
 		return 0;
 	if (len > XFS_MAX_XATTR)
-		return err_set(e, -EBADMSG, "inode %" PRIu64 ": an extended attribute of %zu bytes", v->i->ino, len);
+		return err_set(e, -EBADMSG, "inode %" PRIu64 ": an extended attribute of %zu bytes",
+			       v->i->ino, len);
 	value = malloc(len + 1);
 	if (!value)
 		return err_oom(e);
@@ -214,7 +238,8 @@ static int tell_remote(struct visit *v, unsigned flags, const uint8_t *p, size_t
 	return rc ? rc : tell(v, flags, p + sizeof(d), d.name_len, value, len, e);
 }
 
-static int tell_entry(struct visit *v, const uint8_t *block, const struct leaf_entry_disk *entry, struct err *e)
+static int tell_entry(struct visit *v, const uint8_t *block, const struct leaf_entry_disk *entry,
+		      struct err *e)
 {
 	size_t at = be16_get(entry->at), bs = v->x->info.block_size, n;
 	be16 len;
@@ -263,8 +288,10 @@ static int read_block(struct visit *v, uint64_t no, uint8_t *buf, bool *ret_leaf
 		return rc;
 	why = xfs_self_wrong(v->x, &xfs_self_da, buf, bs, v->i->ino, run.at);
 	if (*why)
-		return err_set(e, -EBADMSG, "inode %" PRIu64 ": block %" PRIu64 " of its extended attributes (byte %" PRIu64 ") %s", v->i->ino, no,
-			       run.at, why);
+		return err_set(e, -EBADMSG,
+			       "inode %" PRIu64 ": block %" PRIu64
+			       " of its extended attributes (byte %" PRIu64 ") %s",
+			       v->i->ino, no, run.at, why);
 	memcpy(&h, buf, sizeof(h));
 	*ret_leaf = be16_get(h.magic) == (xfs_is_v5(v->x) ? LEAF_V5 : LEAF);
 	if (!*ret_leaf && be16_get(h.magic) != (xfs_is_v5(v->x) ? NODE_V5 : NODE))
@@ -320,8 +347,8 @@ static int tell_leaves(struct visit *v, struct err *e)
 	return rc;
 }
 
-int xfs_xattr_each(struct xfs_fs *x, const struct xfs_inode *i, int (*fn)(void *arg, const char *name, const void *v, size_t n), void *arg,
-		   struct err *e)
+int xfs_xattr_each(struct xfs_fs *x, const struct xfs_inode *i,
+		   int (*fn)(void *arg, const char *name, const void *v, size_t n), void *arg, struct err *e)
 {
 	struct visit v = { .x = x, .i = i, .fn = fn, .arg = arg };
 
