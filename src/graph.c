@@ -237,8 +237,40 @@ int graph_run(struct graph *g, int (*between)(void *arg, struct graph *, struct 
 	return 0;
 }
 
+/* Below an opened volume whose re-encryption is in flight? */
+static bool lies_on_half(const struct node *n)
+{
+	for (unsigned depth = 0; n && depth <= MAX_DEPTH; depth++) {
+		if (n->kind == KIND_LUKS && n->opened_by && n->opened_by->info.online)
+			return true;
+		n = n->nparents ? n->parents[0] : NULL;
+	}
+	return false;
+}
+
+/* What is read of such a volume is put together in memory: there is no place to write to. */
+static int refuse_writes(struct node *n, struct err *e)
+{
+	static const char why[] = "a re-encryption is in flight: nothing is written to this volume before it has ended";
+
+	if (!n->fs || !lies_on_half(n))
+		return 0;
+	free(n->fs->write_refused);
+	n->fs->write_refused = str_ndup(why, sizeof(why));
+	if (n->fs->write_refused)
+		return 0;
+	fs_close(n->fs);
+	n->fs = NULL;
+	return err_oom(e);
+}
+
 struct fs *node_fs(struct node *n, struct err *e)
 {
+	if (n->half) {
+		err_set(&n->fs_why, 0, "%s: half-way encrypted: read %s:open instead", n->name, n->name);
+		err_set(e, -EOPNOTSUPP, "%s", n->fs_why.msg);
+		return NULL;
+	}
 	if (n->fs)
 		return n->fs;
 	if (!n->fs_tried) {
@@ -247,7 +279,7 @@ struct fs *node_fs(struct node *n, struct err *e)
 			err_set(&n->fs_why, -ENOKEY, "%s: not open", n->name);
 		else if (!n->format || !n->format->open_fs)
 			err_set(&n->fs_why, -EOPNOTSUPP, "%s: no file system that can be read here%s%s", n->name, *n->fmt ? ": " : "", n->fmt);
-		else if (n->format->open_fs(n, &n->fs, &n->fs_why) < 0)
+		else if (n->format->open_fs(n, &n->fs, &n->fs_why) < 0 || refuse_writes(n, &n->fs_why) < 0)
 			n->fs = NULL;
 	}
 	if (!n->fs)

@@ -42,6 +42,7 @@ struct node {
 	bool replay_tried, replayed;    /* its journal needed recovery: replayed into the overlay, or replay_why says why not */
 	struct err replay_why;
 	unsigned passes;                /* how often the worklist offered it */
+	bool half;                      /* a re-encryption stopped half-way on it: its files are those of the opened volume */
 };
 
 /* One LUKS header, attached or detached (luks.h). One key that was found (keys.h). */

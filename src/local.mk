@@ -69,9 +69,11 @@ libaderescue_a_SOURCES = \
 	src/format/luks2.c \
 	src/format/luks2_json.c \
 	src/format/luks_detached.c \
+	src/format/luks_hotzone.c \
 	src/format/luks_judge.c \
 	src/format/luks_parts.h \
 	src/format/luks_read.c \
+	src/format/luks_reencrypt.c \
 	src/format/lvm.c \
 	src/format/lvm.h \
 	src/format/lvm_build.c \
@@ -144,6 +146,7 @@ libaderescue_a_SOURCES = \
 	src/rule/boot_piece_unread.c \
 	src/rule/boot_pieces.c \
 	src/rule/boot_pieces.h \
+	src/rule/boot_pieces_image.c \
 	src/rule/boot_pieces_missing.c \
 	src/rule/clean.h \
 	src/rule/cleartext_key_in_use.c \
@@ -219,12 +222,17 @@ libaderescue_a_SOURCES = \
 	src/vm/boot.c \
 	src/vm/bootcfg.c \
 	src/vm/bootcfg.h \
+	src/vm/bootconf.c \
+	src/vm/bootconf.h \
+	src/vm/bootpieces.c \
+	src/vm/bootpieces.h \
 	src/vm/content.c \
 	src/vm/device.c \
 	src/vm/extension.c \
 	src/vm/facts.h \
 	src/vm/find.c \
 	src/vm/group.c \
+	src/vm/headerhunt.c \
 	src/vm/holders.c \
 	src/vm/host.c \
 	src/vm/host.h \
@@ -233,6 +241,11 @@ libaderescue_a_SOURCES = \
 	src/vm/infos.c \
 	src/vm/ini.c \
 	src/vm/ini.h \
+	src/vm/initramfs.c \
+	src/vm/initramfs.h \
+	src/vm/initramfs_member.c \
+	src/vm/initramfs_parts.h \
+	src/vm/initramfs_source.c \
 	src/vm/keys.c \
 	src/vm/keys.h \
 	src/vm/lines.c \
@@ -246,6 +259,7 @@ libaderescue_a_SOURCES = \
 	src/vm/plain.h \
 	src/vm/prove.c \
 	src/vm/roots.c \
+	src/vm/rootvg.c \
 	src/vm/sample.c \
 	src/vm/sample.h \
 	src/vm/slice.c \

@@ -15,6 +15,7 @@
 #include "base/vec.h"
 #include "format/luks.h"
 #include "format/lvm.h"
+#include "vm/machine.h"
 #include "vm/plain.h"
 
 enum { MAX_KEY = 64 * 1024 };
@@ -215,10 +216,22 @@ static int replay(struct rescue *r, struct node *n, struct err *e)
 		err_set(&n->replay_why, -EIO, "the journal could not be replayed: %s", res.why ? res.why : "e2fsck gave up");
 	check_result_done(&res);
 	node_forget(n);
-	return n->replayed;
+	return 1; /* whatever came of it: now it is looked into */
 }
 
-static int replay_journals(struct rescue *r, struct err *e)
+/* The order of replaying: a raw device may turn out to be half-way in a re-encryption, whose header lies in a /boot or a
+ * root that has to be replayed itself; replayed as what it still looks like it would lose what tells how far it has come.
+ * So first /boot and what lies in opened volumes, then roots, then all the rest, each when nothing else is left to find. */
+enum { REPLAY_BOOT, REPLAY_ROOT, REPLAY_ALL };
+
+static int replay_rank(const struct node *n, struct fs *fs)
+{
+	if (node_luks_above(n) || (!fs_is_root(fs) && fs_is_boot(fs)))
+		return REPLAY_BOOT;
+	return fs_is_root(fs) ? REPLAY_ROOT : REPLAY_ALL;
+}
+
+static int replay_journals(struct rescue *r, int rank, struct err *e)
 {
 	int changed = 0;
 
@@ -227,7 +240,7 @@ static int replay_journals(struct rescue *r, struct err *e)
 		struct fs *fs = n->blk && is_ext(n) && !n->replay_tried ? node_fs(n, NULL) : NULL;
 		int ret;
 
-		if (!fs || !fs->stale)
+		if (!fs || !fs->stale || replay_rank(n, fs) > rank)
 			continue;
 		ret = replay(r, n, e);
 		if (ret < 0)
@@ -301,7 +314,7 @@ static void forget_known(struct rescue *r)
 static int between(void *arg, struct graph *g, struct err *e)
 {
 	struct rescue *r = arg;
-	int changed = replay_journals(r, e), ret;
+	int changed = replay_journals(r, REPLAY_BOOT, e), ret;
 
 	if (changed < 0)
 		return changed;
@@ -318,6 +331,8 @@ static int between(void *arg, struct graph *g, struct err *e)
 		return ret;
 	changed |= ret;
 	ret = headers_try_detached(g, e);
+	for (int rank = REPLAY_ROOT; !ret && !changed && rank <= REPLAY_ALL; rank++)
+		ret = replay_journals(r, rank, e);
 	if (ret < 0 || ret || changed)
 		return ret < 0 ? ret : 1;
 	/* last: a volume group is put together once no volume can open any more */

@@ -19,6 +19,7 @@ UNIT_TESTS = \
 	tests/bin/test-keys \
 	tests/bin/test-lines \
 	tests/bin/test-luks \
+	tests/bin/test-luks-reencrypt \
 	tests/bin/test-lvm \
 	tests/bin/test-mbr \
 	tests/bin/test-other \
@@ -57,6 +58,7 @@ tests_bin_test_judge_SOURCES = tests/unit/test-judge.c
 tests_bin_test_keys_SOURCES = tests/unit/test-keys.c
 tests_bin_test_lines_SOURCES = tests/unit/test-lines.c
 tests_bin_test_luks_SOURCES = tests/unit/test-luks.c
+tests_bin_test_luks_reencrypt_SOURCES = tests/unit/test-luks-reencrypt.c
 tests_bin_test_lvm_SOURCES = tests/unit/test-lvm.c
 tests_bin_test_mbr_SOURCES = tests/unit/test-mbr.c
 tests_bin_test_other_SOURCES = tests/unit/test-other.c
@@ -112,6 +114,8 @@ tests_bin_test_lines_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdi
 tests_bin_test_lines_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
 tests_bin_test_luks_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
 tests_bin_test_luks_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
+tests_bin_test_luks_reencrypt_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
+tests_bin_test_luks_reencrypt_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
 tests_bin_test_lvm_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
 tests_bin_test_lvm_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
 tests_bin_test_mbr_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit

@@ -52,6 +52,33 @@ struct header *graph_add_header(struct graph *g, struct node *node, const char *
 	return *slot = h;
 }
 
+int luks_open_volume(struct header *h, struct node *dev, struct blk **ret, struct err *e)
+{
+	cleanup_blk struct blk *half = NULL;
+	int r;
+
+	if (!h->info.online)
+		return luks_open_payload(&h->info, dev->blk, h->vk, ret, e);
+	r = luks_open_half(&h->info, h->blk, dev->blk, h->vk, &half, e);
+	/* what crashed half-way needs its journal more than anything: it is replayed above, in memory */
+	return r < 0 ? r : blk_open_overlay(half, ret, e);
+}
+
+void luks_mark_half(const struct header *h, struct node *dev)
+{
+	char why[200];
+
+	if (!h->info.online)
+		return;
+	luks_say_half(&h->info, dev->size, why, sizeof(why));
+	fs_close(dev->fs);
+	dev->fs = NULL;
+	dev->half = true;
+	dev->opaque = 0;
+	dev->state = NODE_OPEN;
+	err_set(&dev->why, 0, "%s%s%s", why, h->info.damage.msg[0] ? "; " : "", h->info.damage.msg);
+}
+
 static bool has_swap(const uint8_t *p, size_t n)
 {
 	for (size_t page = 4096; page <= 65536 && page <= n; page *= 2)
@@ -176,7 +203,7 @@ static int open_volume(struct graph *g, struct node *n, struct header *h, struct
 	int r;
 
 	h->volume = n;
-	r = luks_open_payload(&h->info, n->blk, h->vk, &payload, &why);
+	r = luks_open_volume(h, n, &payload, &why);
 	if (r == -ENOMEM)
 		return err_oom(e);
 	if (r < 0)
@@ -193,6 +220,7 @@ static int open_volume(struct graph *g, struct node *n, struct header *h, struct
 	h->why = NULL;
 	n->state = NODE_OPEN;
 	n->why = h->info.damage;
+	luks_mark_half(h, n);
 	return 0;
 }
 

@@ -26,7 +26,7 @@ struct luks_slot {
 	bool unbound;                   /* its key belongs to no segment: opening it proves nothing of the volume */
 	struct err bad;                 /* why it must not be tried (absurd cost, null cipher, overlap); empty: fine */
 	/* reencrypt slots */
-	char mode[16], direction[16], resilience[16], resilience_hash[16];
+	char mode[16], direction[16], resilience[24], resilience_hash[24];
 	uint64_t resilience_sector, shift_size;
 };
 struct luks_segment {
@@ -38,6 +38,13 @@ struct luks_segment {
 	unsigned sector_size;
 	bool integrity;
 	bool in_reencryption, backup_previous, backup_final, backup_moved;
+};
+/* A digest of the header: PBKDF2 over what it vouches for. sum_len 0: there is none. */
+struct luks_digest {
+	char hash[24];
+	uint64_t iterations;
+	uint8_t salt[64], sum[64];
+	unsigned salt_len, sum_len;
 };
 struct luks_info {
 	int version;                    /* 1, 2 */
@@ -59,7 +66,9 @@ struct luks_info {
 	struct luks_slot slots[LUKS_MAX_SLOTS]; unsigned nslots;       /* only those that are there */
 	struct luks_segment segments[LUKS_MAX_SEGMENTS]; unsigned nsegments;
 	char requirements[LUKS_MAX_REQS][40]; unsigned nrequirements;
-	bool online;                    /* requirements name online-reencrypt or online-reencrypt-v2 */
+	bool online;                    /* requirements name online-reencrypt, or its version -v2 or -v3 */
+	unsigned online_version;        /* 1 to 3; 0: none */
+	struct luks_digest reencrypt;   /* over the parameters of the re-encryption and the volume keys */
 	bool ade_token;                 /* a token of type Azure_Disk_Encryption */
 	struct err refused;             /* why no key may be tried on it at all (cipher, unknown requirement, integrity, several
 					 * segments without re-encryption); empty: fine */
@@ -72,7 +81,8 @@ int luks_read(struct blk *hdr, struct luks_info *ret, struct err *e);
 /* The ranges of the header device a library needs to load and unlock it: both copies and the areas of the active slots.
  * Returns how many were written, at most max. */
 size_t luks_ranges(const struct luks_info *, struct stage_range *r, size_t max);
-/* The share of the payload that is ciphertext, from the segments; false where it cannot be told. */
+/* The share of the payload that is ciphertext, from the segments, what is in between not counted; false where it cannot
+ * be told. */
 bool luks_progress(const struct luks_info *, uint64_t device_size, uint64_t *ret_done, uint64_t *ret_total);
 
 /* How a header and its device meet. Owned by the graph. */
@@ -100,12 +110,25 @@ void header_free(struct header *);   /* NULL is fine */
 struct graph;
 struct header *graph_add_header(struct graph *, struct node *node, const char *path, struct blk *blk, const struct luks_info *info, bool detached);
 
-/* The map of the payload over dev: crypt, or for a re-encryption in flight nothing yet (-EOPNOTSUPP). */
+/* The payload of a volume at rest over dev; with a re-encryption in flight -EOPNOTSUPP. */
 int luks_open_payload(const struct luks_info *, struct blk *dev, const struct secret *vk, struct blk **ret, struct err *e);
+
+/* The payload of a volume whose re-encryption has stopped half-way: one map over what is plain, what is encrypted and what
+ * was being converted, read as the volume's content. It can never be written. hdr is the header's device, which holds what the
+ * last zone is recovered from. -EOPNOTSUPP: a kind that is not read; -EBADMSG: the header contradicts itself, or its digest does
+ * not vouch for it; -ERANGE: it does not fit the device. What nothing tells is -EIO when it is read. */
+int luks_open_half(const struct luks_info *, struct blk *hdr, struct blk *dev, const struct secret *vk, struct blk **ret, struct err *e);
+/* "re-encryption in flight: N of M bytes converted (P %)", or without the figures where they cannot be told. */
+void luks_say_half(const struct luks_info *, uint64_t device_size, char *out, size_t room);
+/* The content of the volume on dev, either of both. Half-way, writes stay in memory above it, for a journal that has to be
+ * replayed: they never come to a disk. */
+int luks_open_volume(struct header *, struct node *dev, struct blk **ret, struct err *e);
+/* Half-way only: dev says how far it has come, and is not read any more as what its first bytes may still look like. */
+void luks_mark_half(const struct header *, struct node *dev);
 
 /* Which device does a detached header belong to? It does not say, so each one that has its volume key is tried in memory on
  * the devices in which nothing is recognised, those of its own disk first, and kept where the decrypted bytes are
- * recognised. With a re-encryption in flight nothing is opened: volume becomes the device that fits. 1: something was
+ * recognised. With a re-encryption in flight the device that fits its first segment is taken. 1: something was
  * opened, 0: nothing new. */
 int headers_try_detached(struct graph *, struct err *e);
 

@@ -383,6 +383,43 @@ static const struct luks_segment *main_segment(const struct luks_info *info)
 	return found;
 }
 
+/* Standard base64 without line ends, as in all of LUKS2's JSON: how many bytes, 0 where it is none or too long. */
+static unsigned decode(const char *s, uint8_t *out, unsigned room)
+{
+	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	unsigned n = 0, bits = 0;
+	uint32_t word = 0;
+
+	for (; *s && *s != '='; s++) {
+		const char *p = strchr(letters, *s);
+
+		if (!p)
+			return 0;
+		word = word << 6 | (uint32_t)(p - letters);
+		bits += 6;
+		if (bits < 8)
+			continue;
+		bits -= 8;
+		if (n == room)
+			return 0;
+		out[n++] = (uint8_t)(word >> bits);
+	}
+	return s[strspn(s, "=")] ? 0 : n;
+}
+
+/* The digest of the re-encryption: what cannot be read of it does not vouch for anything. */
+static void read_reencrypt_digest(struct doc *d, struct json_object *o, int64_t iterations)
+{
+	struct luks_digest *g = &d->info->reencrypt;
+
+	*g = (struct luks_digest){ .iterations = (uint64_t)iterations };
+	if (!str_eq(text_of(o, "type"), "pbkdf2"))
+		return;
+	copy_text(o, "hash", g->hash, sizeof(g->hash));
+	g->salt_len = decode(text_of(o, "salt"), g->salt, sizeof(g->salt));
+	g->sum_len = decode(text_of(o, "digest"), g->sum, sizeof(g->sum));
+}
+
 static int read_digest(struct doc *d, const char *key, struct json_object *o, void *arg)
 {
 	const struct luks_segment *payload = main_segment(d->info);
@@ -410,6 +447,8 @@ static int read_digest(struct doc *d, const char *key, struct json_object *o, vo
 		if (!(slots & 1U << s->id))
 			continue;
 		d->digests_of[s->id]++;
+		if (s->reencrypt)
+			read_reencrypt_digest(d, o, iterations);
 		s->unbound = !segs;
 		if (payload && (segs & 1U << payload->id) && s->active)
 			d->info->key_size = s->key_size;

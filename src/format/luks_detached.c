@@ -3,7 +3,8 @@
  * rubbish mostly. So each header that has its volume key is tried in memory on the devices in which nothing
  * is recognised, those of its own disk first (a copy of the same disk may be attached too), and kept where
  * the first bytes decrypt to a signature that the format's own parser then believes. With a re-encryption in
- * flight nothing is opened: the device is named whose beginning fits what the header's first segment says. */
+ * flight the beginning may be plaintext: then the largest device that fits is taken, and where the volume
+ * cannot be opened half-way the device is named all the same. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -52,7 +53,8 @@ static bool is_known_to(const struct format *f, struct blk *b)
 
 static bool is_recognised(struct blk *b)
 {
-	return has_signature(b) && (is_known_to(&format_ext, b) || is_known_to(&format_other, b));
+	return has_signature(b) && (is_known_to(&format_ext, b) || is_known_to(&format_xfs, b) ||
+				    is_known_to(&format_lvm, b) || is_known_to(&format_other, b));
 }
 
 static bool is_volume_of_other(const struct graph *g, const struct node *n)
@@ -99,6 +101,7 @@ static int add_volume(struct graph *g, struct header *h, struct node *n, struct 
 		child->sector = h->info.sector_size;
 	h->volume = n;
 	h->opened = child;
+	luks_mark_half(h, n);
 	free(h->why);
 	h->why = NULL;
 	return 1;
@@ -107,7 +110,7 @@ static int add_volume(struct graph *g, struct header *h, struct node *n, struct 
 static int try_node(struct graph *g, struct header *h, struct node *n, struct err *e)
 {
 	cleanup_blk struct blk *payload = NULL;
-	int r = luks_open_payload(&h->info, n->blk, h->vk, &payload, NULL);
+	int r = luks_open_volume(h, n, &payload, NULL);
 
 	if (r == -ENOMEM)
 		return err_oom(e);
@@ -188,44 +191,100 @@ static bool decrypts(const struct header *h, const struct node *n)
 	return blk_open_crypt(n->blk, &p, &view, NULL) == 0 && is_recognised(view);
 }
 
-/* The largest device that fits: the volume is the system's root, and what else is plain on its disk is /boot.
- */
-static struct node *find_in_flight(const struct graph *g, const struct header *h, bool own)
+/* Where it cannot be opened, its beginning is all there is to go by. */
+static bool seems_in_flight(const struct header *h, const struct node *n)
 {
 	bool crypt = h->info.nsegments && str_eq(h->info.segments[0].type, "crypt");
 	bool surely_crypt = crypt && !h->info.segments[0].in_reencryption;
+
+	return (crypt && decrypts(h, n)) || (!surely_crypt && is_plain(n));
+}
+
+/* Does the volume open on it, half-way, to something that is known? payload is given only then. */
+static bool opens_half(struct header *h, struct node *n, struct blk **ret, struct err *why)
+{
+	cleanup_blk struct blk *payload = NULL;
+	uint8_t first[4096];
+
+	if (!h->vk || (n->fmt[0] && !is_plain(n)) || luks_open_volume(h, n, &payload, why) < 0)
+		return false;
+	if (is_recognised(payload)) {
+		*ret = take_ptr(&payload);
+		return true;
+	}
+	if (payload->size >= sizeof(first))
+		(void)blk_pread(payload, first, sizeof(first), 0, why);
+	return false;
+}
+
+static bool may_be_in_flight(const struct graph *g, const struct header *h, const struct node *n)
+{
+	return is_device(n) && n != h->node && !n->half && !is_volume_of_other(g, n);
+}
+
+/* The largest device that fits: the volume is the system's root, and what else is plain on its disk is /boot.
+ * payload comes with one that opens, and why says what kept one from it. */
+static struct node *find_half(const struct graph *g, struct header *h, bool own, struct blk **payload,
+			      struct err *why)
+{
+	struct node *found = NULL;
+
+	for (size_t i = 0; i < g->n; i++) {
+		struct node *n = g->nodes[i];
+		struct blk *opened = NULL;
+
+		if (!may_be_in_flight(g, h, n) || is_same_disk(h, n) != own || (found && n->size <= found->size) ||
+		    !opens_half(h, n, &opened, why))
+			continue;
+		blk_unref(*payload);
+		*payload = opened;
+		found = n;
+	}
+	return found;
+}
+
+static struct node *find_in_flight(const struct graph *g, const struct header *h, bool own)
+{
 	struct node *found = NULL;
 
 	for (size_t i = 0; i < g->n; i++) {
 		struct node *n = g->nodes[i];
 
-		if (!is_device(n) || n == h->node || is_volume_of_other(g, n) || is_same_disk(h, n) != own)
-			continue;
-		if (!(crypt && decrypts(h, n)) && !(!surely_crypt && is_plain(n)))
-			continue;
-		if (!found || n->size > found->size)
+		if (may_be_in_flight(g, h, n) && is_same_disk(h, n) == own && seems_in_flight(h, n) &&
+		    (!found || n->size > found->size))
 			found = n;
 	}
 	return found;
 }
 
-static int match_in_flight(const struct graph *g, struct header *h, struct err *e)
+static int say_in_flight(struct header *h, const struct err *why, struct err *e)
 {
-	uint64_t done = 0, total = 0;
+	char text[200] = "re-encryption in flight, and no attached device fits";
 
-	h->volume = find_in_flight(g, h, true);
-	if (!h->volume && !share_volume(g, h))
-		h->volume = find_in_flight(g, h, false);
-	if (!h->volume && !h->vk)
-		return 0; /* unlocking says why */
+	if (h->volume)
+		luks_say_half(&h->info, h->volume->size, text, sizeof(text));
+	return set_why(h, str_printf("%s%s%.190s", text, *why->msg ? "; not read half-way: " : "", why->msg), e);
+}
+
+static int match_in_flight(struct graph *g, struct header *h, struct err *e)
+{
+	cleanup_blk struct blk *payload = NULL;
+	struct err why = { "" };
+	struct node *n;
+
+	h->volume = NULL; /* a device that only seemed to fit, before there was a key */
+	n = find_half(g, h, true, &payload, &why);
+	if (!n && share_volume(g, h) && h->opened)
+		return 0;
+	if (!n)
+		n = find_half(g, h, false, &payload, &why);
+	if (n)
+		return add_volume(g, h, n, payload, e);
 	if (!h->volume)
-		return set_why(h, str_printf("re-encryption in flight, and no attached device fits"), e);
-	if (!luks_progress(&h->info, h->volume->size, &done, &total))
-		return set_why(h, str_printf("re-encryption in flight"), e);
-	return set_why(h,
-		       str_printf("re-encryption in flight: %.1f %% of the volume is encrypted",
-				  100.0 * (double)done / (double)total),
-		       e);
+		h->volume = find_in_flight(g, h, true);
+	if (!h->volume)
+		h->volume = find_in_flight(g, h, false);
+	return h->vk ? say_in_flight(h, &why, e) : 0; /* without a key unlocking says why */
 }
 
 int headers_try_detached(struct graph *g, struct err *e)
@@ -236,7 +295,8 @@ int headers_try_detached(struct graph *g, struct err *e)
 		struct header *h = g->headers[i];
 		int r = 0;
 
-		if (!h->detached || h->volume || h->info.broken || h->info.refused.msg[0])
+		if (!h->detached || (h->volume && (h->opened || !h->info.online)) || h->info.broken ||
+		    h->info.refused.msg[0])
 			continue;
 		if (h->info.online)
 			r = match_in_flight(g, h, e);

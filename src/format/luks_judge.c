@@ -94,15 +94,19 @@ static void judge_requirements(struct luks_info *info)
 	for (unsigned i = 0; i < info->nrequirements; i++) {
 		const char *r = info->requirements[i];
 
-		if (str_eq(r, "online-reencrypt") || str_eq(r, "online-reencrypt-v2") ||
-		    str_eq(r, "online-reencrypt-v3"))
-			info->online = true;
+		if (str_eq(r, "online-reencrypt"))
+			info->online_version = 1;
+		else if (str_eq(r, "online-reencrypt-v2"))
+			info->online_version = 2;
+		else if (str_eq(r, "online-reencrypt-v3"))
+			info->online_version = 3;
 		else if (str_eq(r, "offline-reencrypt"))
 			err_set(&info->refused, 0,
 				"an offline re-encryption was interrupted (requirement %s)", r);
 		else
 			err_set(&info->refused, 0, "requirement %s is not known", r);
 	}
+	info->online = info->online_version != 0;
 }
 
 static void judge_segments(struct luks_info *info)

@@ -26,4 +26,17 @@ void luks_text(char *out, size_t room, const void *bytes, size_t n);
 /* Bytes that the anti-forensic split of a key takes, in whole sectors; 0: more than a key can be. */
 uint64_t luks_area_size(uint64_t key_size);
 
+/* luks_hotzone.c: a zone whose blocks are converted or not, which the checksums of what was there before tell. All four
+ * are read from byte 0; before and after are its content where it is not converted and where it is. */
+struct luks_zone {
+	struct blk *raw, *sums, *before, *after;
+	const char *hash;
+	unsigned block;
+};
+int luks_open_zone(const struct luks_zone *, struct blk **ret, struct err *e);
+/* Bytes of which nothing tells whether they were converted: every read of them fails and says so. */
+int luks_open_untold(uint64_t len, struct blk **ret, struct err *e);
+/* The same bytes, never to be written. */
+int luks_open_lid(struct blk *under, struct blk **ret, struct err *e);
+
 #endif

@@ -1,8 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* A LUKS header as facts: which version, what of it is damaged, what a key may be tried on, and where the
- * payload is. Nothing here derives a key. A payload in the middle of a re-encryption is not opened: its bytes
- * are partly of one kind and partly of the other, and what lies in between only a recovery can tell, which
- * writes. */
+ * payload is. Nothing here derives a key. */
 #include "format/luks_parts.h"
 
 #include <stdio.h>
@@ -120,8 +118,7 @@ int luks_open_payload(const struct luks_info *info, struct blk *dev, const struc
 
 	if (info->online || info->in_flight_magic)
 		return err_set(e, -EOPNOTSUPP,
-			       "a re-encryption is in flight: part of the volume is encrypted and part is "
-			       "not, so it is not opened");
+			       "a re-encryption is in flight: part of the volume is encrypted and part is not");
 	if (info->refused.msg[0])
 		return err_set(e, -EOPNOTSUPP, "%s", info->refused.msg);
 	if (!info->nsegments || !vk || vk->len != info->key_size)

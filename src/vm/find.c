@@ -101,6 +101,14 @@ static int scan_bek(struct graph *g, struct find_state *s, struct node *n, struc
 	return 1;
 }
 
+/* Its journal is still to be replayed: what that adds or removes is not known yet. */
+static bool is_not_replayed(struct node *n)
+{
+	struct fs *fs = (str_starts(n->fmt, "ext") || str_eq(n->fmt, "xfs")) && !n->replay_tried ? node_fs(n, NULL) : NULL;
+
+	return fs && fs->stale;
+}
+
 static int scan_node(struct graph *g, struct find_state *s, struct node *n, struct err *e)
 {
 	struct err why = { "" };
@@ -108,7 +116,7 @@ static int scan_node(struct graph *g, struct find_state *s, struct node *n, stru
 	struct fs *fs;
 	int r;
 
-	if (!n->blk || n->state == NODE_NEW || was_seen(s, n))
+	if (!n->blk || n->state == NODE_NEW || was_seen(s, n) || is_not_replayed(n))
 		return 0;
 	slot = vec_push(&s->seen, &s->nseen);
 	if (!slot)

@@ -430,7 +430,7 @@ Test(unlock, a_header_whose_volume_is_not_attached_says_so)
 	graph_done(&g);
 }
 
-Test(unlock, in_flight_the_plain_head_names_the_volume_and_nothing_is_opened)
+Test(unlock, in_flight_the_largest_plain_device_is_opened_and_not_read_as_plain)
 {
 	struct graph g = { 0 };
 	struct node *root, *boot;
@@ -452,9 +452,15 @@ Test(unlock, in_flight_the_plain_head_names_the_volume_and_nothing_is_opened)
 	run_graph(&g);
 	cr_assert_not_null(h->vk);
 	cr_assert_eq(h->volume, root);
-	cr_assert_null(h->opened);
-	cr_assert_null(graph_find(&g, "root:open"));
-	cr_assert(strstr(h->why, "in flight: 0.0 %"), "%s", h->why);
+	cr_assert_not_null(h->opened);
+	cr_assert_eq(h->opened, graph_find(&g, "root:open"));
+	cr_assert_str_eq(h->opened->fmt, "ext4");
+	cr_assert(strstr(root->why.msg, "in flight: 0 of 8388608 bytes converted (0.0 %)"), "%s", root->why.msg);
+	cr_assert(root->half && !boot->half);
+	cr_assert_null(node_fs(root, &e));
+	cr_assert(strstr(e.msg, "read root:open instead"), "%s", e.msg);
+	cr_assert_not_null(node_fs(h->opened, &e), "%s", e.msg);
+	cr_assert(strstr(h->opened->fs->write_refused, "re-encryption is in flight"));
 	graph_done(&g);
 }
 
@@ -476,7 +482,7 @@ static void encrypt_head(const struct header *h, const char *name)
 	free(p);
 }
 
-Test(unlock, in_flight_the_encrypted_head_names_the_volume)
+Test(unlock, in_flight_the_device_whose_head_decrypts_is_opened)
 {
 	struct graph g = { 0 };
 	struct header *h;
@@ -519,12 +525,13 @@ Test(unlock, in_flight_the_encrypted_head_names_the_volume)
 	add_key(&g, "secret");
 	run_graph(&g);
 	cr_assert_eq(h->volume, graph_find(&g, "root"));
-	cr_assert_null(h->opened);
-	cr_assert(strstr(h->why, "12.5 %"), "%s", h->why);
+	cr_assert_not_null(h->opened);
+	cr_assert_str_eq(h->opened->fmt, "ext4");
+	cr_assert(strstr(h->volume->why.msg, "12.5 %"), "%s", h->volume->why.msg);
 	graph_done(&g);
 }
 
-Test(unlock, an_attached_header_in_flight_is_not_opened)
+Test(unlock, an_attached_header_in_flight_is_opened)
 {
 	struct graph g = { 0 };
 	struct node *n;
@@ -539,8 +546,9 @@ Test(unlock, an_attached_header_in_flight_is_not_opened)
 	run_graph(&g);
 	cr_assert_not_null(g.headers[0]->vk);
 	cr_assert_eq(g.headers[0]->volume, n);
-	cr_assert_null(g.headers[0]->opened);
-	cr_assert_eq(n->state, NODE_UNSUPPORTED);
+	cr_assert_not_null(g.headers[0]->opened);
+	cr_assert_str_eq(g.headers[0]->opened->fmt, "ext4");
+	cr_assert_eq(n->state, NODE_OPEN);
 	cr_assert(strstr(n->why.msg, "in flight"), "%s", n->why.msg);
 	graph_done(&g);
 }
