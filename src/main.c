@@ -45,7 +45,7 @@ static void usage(FILE *out)
 		     "clean --apply, undo and resume. Without DISK: every attached disk that this\n"
 		     "system does not run from.\n\n");
 	for (size_t i = 0; i < NVERBS; i++)
-		fprintf(out, "  %-9s %-34s %s\n", verbs[i].name, verbs[i].args, verbs[i].help);
+		fprintf(out, "  %s %s\n        %s\n", verbs[i].name, verbs[i].args, verbs[i].help);
 	fputs("\nOptions:\n", out);
 	args_help(out);
 	fputs("\nSee aderescue(8). First: aderescue diagnose\n", out);
@@ -57,6 +57,20 @@ static const struct verb *find_verb(const char *name)
 		if (!strcmp(verbs[i].name, name))
 			return &verbs[i];
 	return NULL;
+}
+
+/* A key that was given and opens nothing is no failure, but it is said. */
+static void report_useless_keys(const struct rescue *r)
+{
+	for (size_t i = 0; i < r->graph.nkeys; i++) {
+		const struct key *k = r->graph.keys[i];
+		cleanup_free char *shown = str_escape(k->found_at, strlen(k->found_at), true);
+
+		if (k->opens || (k->origin != KEY_FILE && k->origin != KEY_STDIN))
+			continue;
+		fprintf(stderr, "aderescue: key %s (%ju bytes) opens nothing here%s\n", shown ? shown : "?", (uintmax_t)k->length,
+			k->wrapped ? "; by its length it is probably still wrapped by a KEK" : "");
+	}
 }
 
 /* Runs in the child, without privileges. */
@@ -74,6 +88,8 @@ static int run_child(void *arg, struct broker *b)
 	}
 	if (r->verb->upto >= UPTO_SCAN)
 		code = rescue_scan(r, &e);
+	if (code == 0 && r->verb->upto >= UPTO_SCAN)
+		report_useless_keys(r);
 	if (code == 0 && r->verb->upto >= UPTO_VM)
 		code = rescue_read_vms(r, &e);
 	if (code == 0 && r->verb->upto >= UPTO_VERDICT)

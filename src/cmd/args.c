@@ -218,6 +218,8 @@ static int check_usage(const struct rescue *r)
 	const struct options *o = &r->opt;
 	bool changes = r->verb->run == cmd_clean;
 
+	if (r->verb->run == cmd_explain && r->ndisk_args)
+		return wrong(r->verb->name, r->disk_args[0], "one rule id");
 	if (takes_paths(r->verb) && r->nargs < (r->verb->run == cmd_cp ? 2u : 1u))
 		return wrong(r->verb->name, "", r->verb->args);
 	if (r->verb->run == cmd_save && r->nargs < 1)

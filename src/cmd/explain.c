@@ -32,7 +32,7 @@ static void wrap(const char *head, const char *text)
 
 static void explain(const struct rule *rule)
 {
-	printf("%s\n  %s\n", rule->id, rule->title);
+	wrap(rule->id, rule->title);
 	if (*rule->row)
 		printf("  row %s, verdict %s\n", rule->row, verdict_name(rule->verdict));
 	else

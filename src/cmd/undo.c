@@ -233,7 +233,7 @@ static int run(struct rescue *r, bool resume)
 		return code;
 	ret = run_facts_read(path, &facts, &e);
 	if (ret == 0)
-		ret = commit_undo(path, paths, n, resume, &text, &e);
+		ret = commit_undo(path, paths, n, (resume ? UNDO_RESUME : 0) | (r->ndisk_args ? 0 : UNDO_HINTS), &text, &e);
 	code = exit_of(ret);
 	if (ret < 0)
 		fprintf(stderr, "aderescue: %s\n", e.msg);

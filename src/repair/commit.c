@@ -453,7 +453,7 @@ static int go_on(int log, const struct change_set *cs, const struct host_disk *d
 	return r;
 }
 
-int commit_undo(const char *file, const char *const *candidates, size_t n, bool resume, char **ret_text, struct err *e)
+int commit_undo(const char *file, const char *const *candidates, size_t n, int flags, char **ret_text, struct err *e)
 {
 	struct change_set cs = { .n = 0 };
 	struct host_disk *disks = NULL;
@@ -462,11 +462,11 @@ int commit_undo(const char *file, const char *const *candidates, size_t n, bool 
 
 	if (r < 0)
 		return r;
-	r = read_set(log, resume, &cs, e);
+	r = read_set(log, flags & UNDO_RESUME, &cs, e);
 	if (r == 0)
-		r = runs_find_disks(&cs, candidates, n, &disks, e);
+		r = runs_find_disks(&cs, candidates, n, n == 0 || (flags & UNDO_HINTS), &disks, e);
 	if (r == 0)
-		r = go_on(log, &cs, disks, resume, ret_text, e);
+		r = go_on(log, &cs, disks, flags & UNDO_RESUME, ret_text, e);
 	if (disks)
 		host_disks_free(disks, cs.ndisks);
 	change_set_done(&cs);

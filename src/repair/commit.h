@@ -26,7 +26,10 @@ void runs_free(struct run_info *, size_t n);
 /* Undo or resume a run. file: the undo file. candidates: paths where its disks may be (block devices or images); each disk is found by
  * identity, never by name: -ENODEV none, -ENOTUNIQ several, -ESTALE one that is it by serial or path, but was changed, -EBUSY one that is held here.
  * The paths in the undo file are tried too. Else as undo_run and undo_resume. Sentences for people are put into *ret_text (malloc'd) on success. */
-int commit_undo(const char *file, const char *const *candidates, size_t n, bool resume, char **ret_text, struct err *e);
+/* UNDO_HINTS: the paths that the undo file remembers are candidates too. Without candidates they always are; where disks were named, only those may be
+ * written. */
+enum { UNDO_RESUME = 1, UNDO_HINTS = 2 };
+int commit_undo(const char *file, const char *const *candidates, size_t n, int flags, char **ret_text, struct err *e);
 /* /var/lib/aderescue/undo for root, else $XDG_STATE_HOME/aderescue/undo or ~/.local/state/aderescue/undo: malloc'd, NULL: out of memory or no home. */
 char *commit_undo_dir(void);
 

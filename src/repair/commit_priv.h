@@ -31,6 +31,7 @@ int runs_refuse_armed(const struct change_set *, const int *disks, struct err *e
 int runs_refuse_held(const struct host_disk *, size_t n, struct err *e);
 /* The disks of a set among candidates and the paths that the set remembers; *ret is parallel to the set's disks, open for reading. None of them
  * is held here. */
-int runs_find_disks(const struct change_set *, const char *const *candidates, size_t n, struct host_disk **ret, struct err *e);
+int runs_find_disks(const struct change_set *, const char *const *candidates, size_t n, bool hints, struct host_disk **ret,
+		    struct err *e);
 
 #endif

@@ -311,7 +311,8 @@ static int pick(const struct found *f, const struct change_set *cs, const struct
 	return r ? r : runs_refuse_held(v, *n, e);
 }
 
-int runs_find_disks(const struct change_set *cs, const char *const *candidates, size_t n, struct host_disk **ret, struct err *e)
+int runs_find_disks(const struct change_set *cs, const char *const *candidates, size_t n, bool hints, struct host_disk **ret,
+		    struct err *e)
 {
 	struct found f = { .v = NULL };
 	struct host_disk *v = calloc(cs->ndisks, sizeof(*v));
@@ -322,7 +323,7 @@ int runs_find_disks(const struct change_set *cs, const char *const *candidates, 
 	for (size_t i = 0; r == 0 && i < n; i++)
 		if (add_candidate(&f, candidates[i], false, &open_err) == -ENOMEM)
 			r = err_oom(e);
-	for (size_t i = 0; r == 0 && i < cs->ndisks; i++)
+	for (size_t i = 0; hints && r == 0 && i < cs->ndisks; i++)
 		r = add_candidate(&f, cs->disks[i].path, true, e);
 	if (r == 0)
 		r = pick(&f, cs, &open_err, v, &count, e);

@@ -109,7 +109,7 @@ static void disk_os(const struct vm *vm, struct str *s)
 	if (vm->os.id)
 		str_addf(s, " %s %s", vm->os.id, vm->os.version ? vm->os.version : "");
 	if (root)
-		str_addf(s, " (%s%s)", root->name, vm->root && vm->root_raw && vm->root != vm->root_raw ? ", encrypted" : "");
+		str_addf(s, " (%s%s)", root->name, vm->root_volume && vm->root_volume->state == VS_OPENED ? ", encrypted" : "");
 	time_text(vm->last_boot, when);
 	if (*when)
 		str_addf(s, ", last boot %s", when);
@@ -363,7 +363,7 @@ static int no_machine(const struct rescue *r, FILE *f)
 		str_size(n->size, size);
 		if (n->kind == KIND_DISK || *n->fmt || n->opaque == 1)
 			page_addf(&p, R_LOW, i ? INDENT : "disks  ", INDENT "  ", "%s %s %s%s%s", n->name, size, n->kind == KIND_BEK ? "BEK VOLUME" : *n->fmt ? n->fmt : n->opaque == 1 ? "SCRAMBLED" : "nothing recognised",
-				  n->state == NODE_OPEN ? "" : ", ", n->state == NODE_OPEN ? "" : node_state_name(n->state));
+				  n->state == NODE_OPEN ? "" : ", ", n->state == NODE_OPEN ? "" : *n->why.msg ? n->why.msg : node_state_name(n->state));
 	}
 	page_add(&p, R_HIGH, "next   ", INDENT, "attach the OS disk of the failed VM as well: ADE's state lies on it");
 	page_fit(&p, MAX_LINES - 1, MAX_BYTES - 80);

@@ -144,10 +144,10 @@ Test(commit, writes_the_disks_and_an_undo_file_for_nobody_else)
 	cr_assert_eq(st.st_mode & 07777, 0700);
 	commit_result_done(&res);
 
-	cr_assert_eq(commit_undo(undo_path(), paths, 2, false, &text, &e), 0, "%s", e.msg);
+	cr_assert_eq(commit_undo(undo_path(), paths, 2, 0, &text, &e), 0, "%s", e.msg);
 	expect_images(0);
 	cr_assert(strstr(text, "taken back"), "%s", text);
-	cr_assert_eq(commit_undo(undo_path(), paths, 2, false, &text, &e), -EALREADY);
+	cr_assert_eq(commit_undo(undo_path(), paths, 2, 0, &text, &e), -EALREADY);
 	expect_images(0);
 }
 
@@ -253,10 +253,10 @@ Test(commit, finishes_or_takes_back_an_armed_run)
 	cleanup_free char *text = NULL, *again = NULL;
 
 	leave_armed();
-	cr_assert_eq(commit_undo(undo_path(), paths, 2, true, &text, &e), 0, "%s", e.msg);
+	cr_assert_eq(commit_undo(undo_path(), paths, 2, UNDO_RESUME, &text, &e), 0, "%s", e.msg);
 	expect_images(1);
-	cr_assert_eq(commit_undo(undo_path(), paths, 2, true, &text, &e), -EALREADY);
-	cr_assert_eq(commit_undo(undo_path(), paths, 2, false, &again, &e), 0, "%s", e.msg);
+	cr_assert_eq(commit_undo(undo_path(), paths, 2, UNDO_RESUME, &text, &e), -EALREADY);
+	cr_assert_eq(commit_undo(undo_path(), paths, 2, 0, &again, &e), 0, "%s", e.msg);
 	expect_images(0);
 }
 
@@ -272,10 +272,10 @@ Test(commit, finds_disks_by_content_under_any_name_and_in_any_order)
 		snprintf(moved[i], sizeof(moved[i]), "%s/elsewhere%u", top, i);
 		cr_assert_eq(rename(image[i], moved[i]), 0);
 	}
-	cr_assert_eq(commit_undo(res.undo_path, NULL, 0, false, &text, &e), -ENODEV);
-	cr_assert_eq(commit_undo(res.undo_path, paths, 1, false, &text, &e), -ENODEV);
+	cr_assert_eq(commit_undo(res.undo_path, NULL, 0, 0, &text, &e), -ENODEV);
+	cr_assert_eq(commit_undo(res.undo_path, paths, 1, 0, &text, &e), -ENODEV);
 	cr_assert_eq(image_is(moved[1], 1), 1);
-	cr_assert_eq(commit_undo(res.undo_path, paths, 4, false, &text, &e), 0, "%s", e.msg);
+	cr_assert_eq(commit_undo(res.undo_path, paths, 4, 0, &text, &e), 0, "%s", e.msg);
 	cr_assert_eq(image_is(moved[0], 0), 0);
 	cr_assert_eq(image_is(moved[1], 1), 0);
 	commit_result_done(&res);
@@ -287,7 +287,7 @@ Test(commit, tries_the_paths_that_the_undo_file_remembers)
 	cleanup_free char *text = NULL;
 
 	cr_assert_eq(commit_apply(&set.cs, disks, NULL, &res, &e), 0);
-	cr_assert_eq(commit_undo(res.undo_path, NULL, 0, false, &text, &e), 0, "%s", e.msg);
+	cr_assert_eq(commit_undo(res.undo_path, NULL, 0, 0, &text, &e), 0, "%s", e.msg);
 	expect_images(0);
 	commit_result_done(&res);
 }
@@ -303,12 +303,12 @@ Test(commit, does_not_choose_between_two_copies)
 	snprintf(copy, sizeof(copy), "%s/copy", top);
 	snprintf(command, sizeof(command), "cp %s %s", image[1], copy);
 	cr_assert_eq(system(command), 0);
-	cr_assert_eq(commit_undo(res.undo_path, paths, 1, false, &text, &e), -ENOTUNIQ);
+	cr_assert_eq(commit_undo(res.undo_path, paths, 1, UNDO_HINTS, &text, &e), -ENOTUNIQ);
 	expect_images(1);
 	/* the same disk under two names is one */
 	cr_assert_eq(unlink(copy), 0);
 	cr_assert_eq(link(image[1], copy), 0);
-	cr_assert_eq(commit_undo(res.undo_path, paths, 1, false, &text, &e), 0, "%s", e.msg);
+	cr_assert_eq(commit_undo(res.undo_path, paths, 1, UNDO_HINTS, &text, &e), 0, "%s", e.msg);
 	commit_result_done(&res);
 }
 
@@ -320,11 +320,11 @@ Test(commit, says_that_a_disk_in_its_old_place_was_changed)
 
 	cr_assert_eq(commit_apply(&set.cs, disks, NULL, &res, &e), 0);
 	cr_assert_eq(pwrite(fd, "boot", 4, 8192), 4);
-	cr_assert_eq(commit_undo(res.undo_path, NULL, 0, false, &text, &e), -ESTALE);
+	cr_assert_eq(commit_undo(res.undo_path, NULL, 0, 0, &text, &e), -ESTALE);
 	cr_assert_eq(image_is(image[0], 0), 1);
 	cr_assert_eq(pwrite(fd, set.after[1] + 8192, 4, 8192), 4);
 	cr_assert_eq(pwrite(fd, "boot", 4, (1 << 20) + 100), 4);
-	cr_assert_eq(commit_undo(res.undo_path, NULL, 0, false, &text, &e), -ESTALE);
+	cr_assert_eq(commit_undo(res.undo_path, NULL, 0, 0, &text, &e), -ESTALE);
 	cr_assert_eq(image_is(image[0], 0), 1);
 	close(fd);
 	commit_result_done(&res);
@@ -336,14 +336,14 @@ Test(commit, undo_refuses_what_is_no_undo_file)
 	char path[64];
 
 	snprintf(path, sizeof(path), "%s/none", top);
-	cr_assert_eq(commit_undo(path, NULL, 0, false, &text, &e), -ENOENT);
-	cr_assert_eq(commit_undo(image[0], NULL, 0, false, &text, &e), -EBADMSG);
-	cr_assert_lt(commit_undo(top, NULL, 0, false, &text, &e), 0);
+	cr_assert_eq(commit_undo(path, NULL, 0, 0, &text, &e), -ENOENT);
+	cr_assert_eq(commit_undo(image[0], NULL, 0, 0, &text, &e), -EBADMSG);
+	cr_assert_lt(commit_undo(top, NULL, 0, 0, &text, &e), 0);
 	cr_assert_eq(mkfifo(path, 0600), 0);
-	cr_assert_eq(commit_undo(path, NULL, 0, false, &text, &e), -EBADMSG);
+	cr_assert_eq(commit_undo(path, NULL, 0, 0, &text, &e), -EBADMSG);
 	cr_assert_eq(unlink(path), 0);
 	cr_assert_eq(symlink(image[0], path), 0);
-	cr_assert_lt(commit_undo(path, NULL, 0, false, &text, &e), 0);
+	cr_assert_lt(commit_undo(path, NULL, 0, 0, &text, &e), 0);
 	expect_images(0);
 }
 
