@@ -432,6 +432,7 @@ void rescue_forget(struct rescue *r)
 	free(r->roots);
 	r->roots = NULL;
 }
+		.look_closer = r->opt.verbose,
 
 void rescue_done(struct rescue *r)
 {

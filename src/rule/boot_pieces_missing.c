@@ -7,10 +7,28 @@
 static enum tri check(const struct vm *vm, struct findings *out, char **why)
 {
 	enum tri os = os_encrypted(vm, why);
+	cleanup_pieces struct pieces p = {0};
+	bool first = true;
 
 	if (os != TRI_YES)
 		return os;
-	return boot_pieces_wrong(vm, &rule_boot_pieces_missing, out) ? TRI_YES : TRI_NO;
+	boot_pieces_read(vm, &p);
+	for (size_t i = 0; i < p.n; i++) {
+		const struct piece *x = &p.v[i];
+		struct finding *f;
+
+		if (x->state != PIECE_DISAGREES)
+			continue;
+		f = finding_add(out, &rule_boot_pieces_missing, x->where, x->path, x->line);
+		finding_say(f, "%s", or_dash(x->say));
+		if (first)
+			finding_say(f, "%u of %u boot pieces that could be read agree with the disk", p.count[PIECE_AGREES],
+				    p.count[PIECE_AGREES] + p.count[PIECE_DISAGREES]);
+		first = false;
+	}
+	if (p.oom)
+		return TRI_UNKNOWN;
+	return p.count[PIECE_DISAGREES] ? TRI_YES : TRI_NO;
 }
 
 const struct rule rule_boot_pieces_missing = {

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Row 14: encrypted, every volume of this machine that is attached opens, the configuration says so, nothing
  * is queued or under way. A data disk that is not here is a finding, not a doubt. */
-#include "rule/facts.h"
+#include "rule/boot_pieces.h"
 #include "rule/list.h"
 
 /* Volume types by what they cover; data without the OS under All is row 16b. */
@@ -35,6 +35,22 @@ static enum tri all_open(const struct vm *vm, char **why)
 	return TRI_YES;
 }
 
+/* The boot pieces, where the OS is encrypted: rows above hold where one disagrees. */
+static void say_pieces(const struct vm *vm, struct finding *f)
+{
+	cleanup_pieces struct pieces p = {0};
+
+	boot_pieces_read(vm, &p);
+	if (p.oom || !p.count[PIECE_AGREES] || p.count[PIECE_DISAGREES])
+		return;
+	if (p.count[PIECE_UNREAD])
+		finding_say(f, "all %u boot pieces that could be read agree with the disk; %u could not be read",
+			    p.count[PIECE_AGREES], p.count[PIECE_UNREAD]);
+	else
+		finding_say(f, "all %u boot pieces agree with the disk: if this VM does not boot, ADE is not the reason",
+			    p.count[PIECE_AGREES]);
+}
+
 static enum tri check(const struct vm *vm, struct findings *out, char **why)
 {
 	struct finding *f;
@@ -56,6 +72,7 @@ static enum tri check(const struct vm *vm, struct findings *out, char **why)
 				    v->header && v->header->detached ? "detached header" : "attached header");
 	}
 	finding_say(f, "VolumeType %s, nothing queued, nothing under way", or_dash(config_volume_type(vm)));
+	say_pieces(vm, f);
 	return TRI_YES;
 }
 

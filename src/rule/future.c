@@ -309,7 +309,7 @@ static int boot_online(const struct vm *vm, struct future *f)
 {
 	cleanup_free char *why = NULL;
 
-	if (boot_pieces_wrong(vm, &rule_boot_pieces_missing, NULL))
+	if (boot_pieces_wrong(vm))
 		return will(f, OUT_FAILS,
 			    "stops in the initramfs emergency shell: boot pieces disagree; once repaired it "
 			    "boots and goes on");

@@ -2,14 +2,16 @@
 /* /boot of the failed system, on its own volume or on the root: menus and kernel arguments, kernels and
  * initial RAM disks, luks/osluksheader (read whole: whether it can be read decides whether a header is lost),
  * and whether ADE patched the boot path (arguments, initramfs hooks, dracut modules, lvm.conf's filter).
- * Initial RAM disks are named, not opened. */
+ * Initial RAM disks are named here, and opened by bootpieces.c where the OS is or may be encrypted. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/str.h"
 #include "base/vec.h"
 #include "vm/bootcfg.h"
+#include "vm/bootpieces.h"
 #include "vm/facts.h"
+#include "vm/machine.h"
 
 #define cleanup_text cleanup(text_done)
 
@@ -406,6 +408,7 @@ void boot_done(struct vm *vm)
 
 	text_done(&b->grub_cfg);
 	text_done(&b->default_grub);
+	bootpieces_done(&b->pieces);
 	for (size_t i = 0; i < b->n; i++)
 		boot_entry_done(&b->v[i]);
 	for (size_t i = 0; i < b->nkernels; i++)
@@ -451,6 +454,28 @@ static int read_boot(struct boot_reader *r, struct err *e)
 	return err ? err : read_menus(r, e);
 }
 
+static const char *saved_entry(const struct bootvars *vars)
+{
+	for (size_t i = vars->n; i > 0; i--)
+		if (str_eq(vars->v[i - 1].name, "saved_entry"))
+			return vars->v[i - 1].value;
+	return NULL;
+}
+
+/* Only where the OS is encrypted or the boot looks so: unpacking takes its time. */
+static int read_pieces(struct boot_reader *r, struct err *e)
+{
+	struct vm *vm = r->vm;
+	int err;
+
+	if (!vm->boot_patched && !vm->bootf.header && !(vm->root && node_luks_above(vm->root)))
+		return 0;
+	err = bootpieces_tree(vm, e);
+	if (!err && r->place.fs)
+		err = bootpieces_images(vm, r->place.fs, r->place.base, saved_entry(&r->vars), e);
+	return err;
+}
+
 int boot_read(struct vm *vm, struct graph *g, struct err *e)
 {
 	cleanup(boot_reader_done) struct boot_reader r = {.vm = vm, .graph = g};
@@ -462,7 +487,7 @@ int boot_read(struct vm *vm, struct graph *g, struct err *e)
 		return err;
 	text_read(vm, "/etc/default/grub", &vm->bootf.default_grub);
 	look_for_patches(vm);
-	return 0;
+	return read_pieces(&r, e);
 }
 
 static int scan_file(struct graph *g, const struct node *node, struct fs *fs, const char *dir,
@@ -534,9 +559,18 @@ static int scan_base(struct graph *g, const struct node *node, struct fs *fs, co
 int boot_scan_headers(struct graph *g, const struct node *node, struct fs *fs, struct err *e)
 {
 	cleanup_free char *boot = NULL;
-	int on_root = 0, own = scan_base(g, node, fs, "/", e);
+	const char *bases[2] = {"/", NULL};
+	int added = 0, r = 0;
 
-	if (own >= 0 && fs_resolve(fs, "/boot", 0, &boot, NULL) == 0 && !str_eq(boot, "/"))
-		on_root = scan_base(g, node, fs, boot, e);
-	return own < 0 ? own : on_root < 0 ? on_root : own | on_root;
+	if (fs_resolve(fs, "/boot", 0, &boot, NULL) == 0 && !str_eq(boot, "/"))
+		bases[1] = boot;
+	for (size_t i = 0; i < 2 && r >= 0; i++) {
+		r = bases[i] ? scan_base(g, node, fs, bases[i], e) : 0;
+		added |= r > 0;
+	}
+	for (size_t i = 0; i < 2 && r >= 0; i++) {
+		r = bases[i] ? headers_hunt(g, node, fs, bases[i], e) : 0;
+		added |= r > 0;
+	}
+	return r < 0 ? r : added;
 }

@@ -83,6 +83,7 @@ static int read_facts(struct machine *m, struct err *e)
 	if (r == 0)
 		r = extensions_read(vm, e);
 	if (r == 0)
+	vm->look_closer = m->w->opt->look_closer;
 		r = boot_read(vm, m->w->g, e);
 	if (r == 0)
 		r = logs_read(vm, e);

@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include "fs/tree.h"
 #include "graph.h"
+#include "vm/bootconf.h"
 #include "vm/ini.h"
 #include "vm/keys.h"
 #include "vm/tab.h"
@@ -102,7 +103,42 @@ struct extension {                      /* one handler directory of /var/lib/waa
 /* ---- keys, boot, volumes ---- */
 struct boot_entry { char *title, *kernel, *initrd, *args; char *file; unsigned line; char *node_path; };
 struct boot_facts {
+/* A header embedded in an initramfs, against the one of /boot. */
+enum boot_copy {
+	COPY_NONE,      /* none is embedded, or it was not looked for */
+	COPY_EQUAL,     /* the same header */
+	COPY_OPENS,     /* another state of it, with the same key slot that opens the OS volume */
+	COPY_OLDER,     /* ... without that slot: the key was rotated */
+	COPY_OTHER,     /* the header of another volume */
+	COPY_DAMAGED,   /* no header that can be read */
+	COPY_ALONE      /* a header, and none in /boot to compare it with */
+};
+struct boot_image {                     /* an initramfs that was looked into */
+	char *name;                     /* "initrd.img-5.15.0-1075-azure" */
+	char *path;                     /* "/boot/initrd.img-..." */
+	struct initramfs in;            /* without the bytes of the header */
+	enum boot_copy copy;
+	uint64_t copy_seqid;            /* LUKS2 */
+};
+/* What ADE puts into the system for the boot, by file. */
+enum boot_hook { HOOK_LUKSHEADER, HOOK_KEY_SCRIPT, HOOK_ADE_HOOK, HOOK_ADE_BOOT, HOOK_91ADE, HOOK_91ADE_ONLINE, HOOK_ADE_CONF,
+		 HOOK_FORCE_PARTUUID /* cloud-init's, which must be gone */, HOOKS };
+extern const char *const boot_hook_path[HOOKS];
+struct boot_pieces {                    /* all false and unknown where not looked */
+	bool looked;
+	enum have hook[HOOKS];
+	char boot_partuuid[40]; bool boot_token;      /* of crypt-ade-boot in the system */
+	char *kernel;                   /* version of the kernel that boots by default; NULL: not told */
+	char vfat, dm_crypt;            /* its configuration: 'y', 'm', 'n', 0 not told */
+	enum have modprobe;             /* YES: vfat_off says which line keeps vfat off; NO: none does */
+	char *vfat_off_path, *vfat_off; unsigned vfat_off_line;
+	enum have lvm;                  /* lvm.conf */
+	struct lvm_filter filter;
+	struct boot_image *images; size_t nimages;    /* looked into, the default kernel's first */
+	bool has_default;               /* images[0] is the default kernel's */
+};
 	enum have have;                 /* of /boot as a whole: NO: no readable /boot; UNKNOWN: damaged */
+	struct boot_pieces pieces;
 	struct text_file grub_cfg, default_grub;
 	struct boot_entry *v; size_t n; /* menu entries and BLS entries */
 	struct { char *path; bool is_luks; uint64_t size; bool zero_filled; } osheader;  /* path NULL: no luks/osluksheader */
@@ -205,7 +241,7 @@ struct vm {
 };
 
 /* Options that change what is taken as known. */
-struct vm_options { bool all_disks_attached; int data_disks; char **not_encrypted; size_t n_not_encrypted; const char *machine; };
+struct vm_options { bool all_disks_attached; int data_disks; char **not_encrypted; size_t n_not_encrypted; const char *machine; bool look_closer; };
 
 /* Find the machines among the nodes and fill each. Disks that belong to none: unassigned (indexes). *ret is an array of
  * n machines, the caller's to free with vms_free. 0 or -ENOMEM; all else ends in gaps. */
@@ -217,6 +253,7 @@ void vms_free(struct vm **, size_t n);
  * detached headers (luks/osluksheader on any boot-like file system, LUKS headers in state directories). 1 something
  * was added, 0 nothing. `seen` is the caller's bookkeeping, {0} at first. */
 struct find_state { const struct node **seen; size_t nseen; struct bek_volume **beks; size_t nbeks; };
+	bool look_closer;               /* -v: also where it takes longer */
 int vm_find_keys_and_headers(struct graph *, struct find_state *, struct err *e);
 
 #endif
