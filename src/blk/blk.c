@@ -2,6 +2,7 @@
 /* What holds for every layer: ranges are checked here, reads and writes that do not fit a layer's alignment
  * go through a bounce buffer here, and layers are counted here. A layer's own functions see whole aligned
  * blocks inside the device and nothing else. */
+#include <pthread.h>
 #include "base/bytes.h"
 #include "blk/blk.h"
 
@@ -86,6 +87,37 @@ int blk_pwrite(struct blk *b, const void *buf, size_t len, uint64_t off, struct 
 bool blk_is_writable(const struct blk *b)
 {
 	return b->ops->pwrite != NULL;
+}
+
+static pthread_mutex_t lock;
+static pthread_once_t lock_once = PTHREAD_ONCE_INIT;
+
+/* Also in a forked process, where the thread that had it does not exist. */
+static void lock_renew(void)
+{
+	pthread_mutexattr_t attr;
+
+	pthread_mutexattr_init(&attr);
+	pthread_mutexattr_settype(&attr, PTHREAD_MUTEX_RECURSIVE);
+	pthread_mutex_init(&lock, &attr);
+	pthread_mutexattr_destroy(&attr);
+}
+
+static void lock_init(void)
+{
+	lock_renew();
+	pthread_atfork(blk_lock, blk_unlock, lock_renew);
+}
+
+void blk_lock(void)
+{
+	pthread_once(&lock_once, lock_init);
+	pthread_mutex_lock(&lock);
+}
+
+void blk_unlock(void)
+{
+	pthread_mutex_unlock(&lock);
 }
 
 struct blk *blk_ref(struct blk *b)

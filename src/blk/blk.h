@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /* A run of bytes that can be read, and perhaps written, at any offset. A read is whole or an error; there
  * are no short reads. 0 or -errno. Offsets come from hostile disks: a bad range is -ERANGE, not an assert.
- * Not thread-safe, except that blk_open_file and blk_open_mem may be read from several threads. */
+ * Reads and writes of blks made by the functions below may come from several threads: layers that keep state
+ * (overlay, crypt) take one lock for all. Everything else (opening, references, marks being restored) is for one
+ * thread; so is a range that one thread writes while another reads it. */
 #ifndef BLK_BLK_H
 #define BLK_BLK_H
 
@@ -31,6 +33,10 @@ int blk_pwrite(struct blk *, const void *buf, size_t len, uint64_t off, struct e
 bool blk_is_writable(const struct blk *);         /* false: every blk_pwrite is -EROFS */
 struct blk *blk_ref(struct blk *);                /* returns it; NULL is fine */
 void blk_unref(struct blk *);                     /* NULL is fine; the last one closes */
+/* The layers' lock; may be taken again by its holder. Held while a layer looks at its own state and what lies
+ * directly under an overlay, never while another process is waited for. */
+void blk_lock(void);
+void blk_unlock(void);
 DEFINE_CLEANUP(struct blk *, blk, blk_unref)
 #define cleanup_blk cleanup(cleanup_blkp)
 

@@ -45,18 +45,21 @@ static int crypt_pread(struct blk *b, void *buf, size_t len, uint64_t off, struc
 		r = blk_pread(c->under, p, n, c->offset + off, e);
 		if (r < 0)
 			return r;
-		for (i = 0; i < n; i += c->sector_size) {
+		/* not while reading: what lies under may be a file that another process reads for us */
+		blk_lock();
+		for (i = 0, g = 0; !g && i < n; i += c->sector_size) {
 			g = set_sector(c, off + i);
 			if (!g)
 				g = gcry_cipher_decrypt(c->aes, p + i, c->sector_size, NULL, 0);
-			if (g)
-				return crypt_failed(g, e);
 		}
+		blk_unlock();
+		if (g)
+			return crypt_failed(g, e);
 	}
 	return 0;
 }
 
-static int crypt_pwrite(struct blk *b, const void *buf, size_t len, uint64_t off, struct err *e)
+static int write_locked(struct blk *b, const void *buf, size_t len, uint64_t off, struct err *e)
 {
 	struct blk_crypt *c = (struct blk_crypt *)b;
 	const uint8_t *p = buf;
@@ -83,6 +86,17 @@ static int crypt_pwrite(struct blk *b, const void *buf, size_t len, uint64_t off
 			return r;
 	}
 	return 0;
+}
+
+/* The scratch buffer is shared; what is written ends in an overlay, never in a file. */
+static int crypt_pwrite(struct blk *b, const void *buf, size_t len, uint64_t off, struct err *e)
+{
+	int r;
+
+	blk_lock();
+	r = write_locked(b, buf, len, off, e);
+	blk_unlock();
+	return r;
 }
 
 static void crypt_close(struct blk *b)

@@ -142,7 +142,7 @@ static int block_for_write(struct blk_overlay *o, uint64_t no, bool whole, struc
 	return 0;
 }
 
-static int overlay_pwrite(struct blk *b, const void *buf, size_t len, uint64_t off, struct err *e)
+static int write_locked(struct blk *b, const void *buf, size_t len, uint64_t off, struct err *e)
 {
 	struct blk_overlay *o = (struct blk_overlay *)b;
 	struct block *block = NULL;
@@ -161,6 +161,16 @@ static int overlay_pwrite(struct blk *b, const void *buf, size_t len, uint64_t o
 	return 0;
 }
 
+static int overlay_pwrite(struct blk *b, const void *buf, size_t len, uint64_t off, struct err *e)
+{
+	int r;
+
+	blk_lock();
+	r = write_locked(b, buf, len, off, e);
+	blk_unlock();
+	return r;
+}
+
 /* How many of len bytes from byte off on come from below, up to the first block that was written. */
 static size_t bytes_below(const struct blk_overlay *o, size_t len, uint64_t off)
 {
@@ -173,7 +183,7 @@ static size_t bytes_below(const struct blk_overlay *o, size_t len, uint64_t off)
 	return n < len ? n : len;
 }
 
-static int overlay_pread(struct blk *b, void *buf, size_t len, uint64_t off, struct err *e)
+static int read_locked(struct blk *b, void *buf, size_t len, uint64_t off, struct err *e)
 {
 	struct blk_overlay *o = (struct blk_overlay *)b;
 	uint8_t *p = buf;
@@ -193,6 +203,16 @@ static int overlay_pread(struct blk *b, void *buf, size_t len, uint64_t off, str
 		memcpy(p, table_get(&o->table, off / BLOCK)->data + skip, n);
 	}
 	return 0;
+}
+
+static int overlay_pread(struct blk *b, void *buf, size_t len, uint64_t off, struct err *e)
+{
+	int r;
+
+	blk_lock();
+	r = read_locked(b, buf, len, off, e);
+	blk_unlock();
+	return r;
 }
 
 static void overlay_close(struct blk *b)
@@ -232,19 +252,26 @@ void blk_overlay_reset(struct blk *b)
 {
 	struct blk_overlay *o = overlay_of(b);
 
+	blk_lock();
 	if (o)
 		table_done(&o->table);
+	blk_unlock();
 }
 
 int blk_overlay_mark(struct blk *b, struct overlay_mark **ret, struct err *e)
 {
 	struct blk_overlay *o = overlay_of(b);
 	struct overlay_mark *mark;
+	int r = -ENOMEM;
 
 	if (!o)
 		return err_set(e, -EINVAL, "%s layer: has no writes to mark", b->ops->kind);
 	mark = calloc(1, sizeof(*mark));
-	if (!mark || table_copy(&o->table, &mark->table) < 0) {
+	blk_lock();
+	if (mark)
+		r = table_copy(&o->table, &mark->table);
+	blk_unlock();
+	if (r < 0) {
 		free(mark);
 		return err_oom(e);
 	}
@@ -256,7 +283,9 @@ void blk_overlay_mark_free(struct overlay_mark *mark)
 {
 	if (!mark)
 		return;
+	blk_lock();
 	table_done(&mark->table);
+	blk_unlock();
 	free(mark);
 }
 
@@ -264,11 +293,13 @@ void blk_overlay_restore(struct blk *b, struct overlay_mark *mark)
 {
 	struct blk_overlay *o = overlay_of(b);
 
+	blk_lock();
 	if (o && mark) {
 		table_done(&o->table);
 		o->table = mark->table;
 		mark->table = (struct table){0};
 	}
+	blk_unlock();
 	blk_overlay_mark_free(mark);
 }
 
