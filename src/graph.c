@@ -82,6 +82,7 @@ struct node *graph_add(struct graph *g, const char *name, enum node_kind kind, s
 	n->disk = -1;
 	n->opaque = -1;
 	n->sector = parent ? parent->sector : 512;
+	n->kernel = g->kernel;
 	n->name = unique_name(g, name);
 	if (!n->name || (parent && graph_add_parent(n, parent, NULL) < 0)) {
 		node_free(n);
@@ -264,6 +265,48 @@ static int refuse_writes(struct node *n, struct err *e)
 	return err_oom(e);
 }
 
+/* Where the reader leaves writing to the kernel: can it be asked here? If not, the reason to refuse says so. */
+static int offer_kernel(struct node *n, struct err *e)
+{
+	struct fs *fs = n->fs;
+	struct err why = { "" };
+	char *text;
+
+	if (!fs->kernel_may || fs->stale || !fs->write_refused || lies_on_half(n) || !blk_is_writable(n->blk))
+		return 0;
+	fs->by_kernel = n->kernel && n->kernel->can(n->kernel->arg, n->fmt, &why) == 0;
+	if (fs->by_kernel || !n->kernel)
+		return 0;
+	text = str_printf("%s, and the kernel cannot do it instead: %s", fs->write_refused, why.msg);
+	if (!text)
+		return err_oom(e);
+	free(fs->write_refused);
+	fs->write_refused = text;
+	return 0;
+}
+
+/* By its own reader; a file system that has none, by the kernel. */
+static int open_fs(struct node *n, struct err *e)
+{
+	int r;
+
+	if (!n->blk)
+		return err_set(e, -ENOKEY, "%s: not open", n->name);
+	if (str_eq(n->fmt, "btrfs") && n->kernel && n->state == NODE_OPEN) {
+		r = n->kernel->open(n->kernel->arg, n, false, &n->fs, e);
+		if (r < 0)
+			return err_wrap(e, r, "%s: only the kernel reads btrfs", n->name);
+	} else if (!n->format || !n->format->open_fs) {
+		return err_set(e, -EOPNOTSUPP, "%s: no file system that can be read here%s%s", n->name, *n->fmt ? ": " : "", n->fmt);
+	} else {
+		r = n->format->open_fs(n, &n->fs, e);
+		if (r < 0)
+			return r;
+	}
+	r = refuse_writes(n, e);
+	return r < 0 ? r : offer_kernel(n, e);
+}
+
 struct fs *node_fs(struct node *n, struct err *e)
 {
 	if (n->half) {
@@ -275,16 +318,33 @@ struct fs *node_fs(struct node *n, struct err *e)
 		return n->fs;
 	if (!n->fs_tried) {
 		n->fs_tried = true;
-		if (!n->blk)
-			err_set(&n->fs_why, -ENOKEY, "%s: not open", n->name);
-		else if (!n->format || !n->format->open_fs)
-			err_set(&n->fs_why, -EOPNOTSUPP, "%s: no file system that can be read here%s%s", n->name, *n->fmt ? ": " : "", n->fmt);
-		else if (n->format->open_fs(n, &n->fs, &n->fs_why) < 0 || refuse_writes(n, &n->fs_why) < 0)
+		if (open_fs(n, &n->fs_why) < 0) {
+			fs_close(n->fs);
 			n->fs = NULL;
+		}
 	}
 	if (!n->fs)
 		err_set(e, -EOPNOTSUPP, "%s", n->fs_why.msg);
 	return n->fs;
+}
+
+int node_fs_writable(struct node *n, struct fs **ret, struct err *e)
+{
+	struct fs *fs = node_fs(n, e);
+	int r;
+
+	if (!fs)
+		return -EOPNOTSUPP;
+	if (fs->by_kernel) {
+		fs_close(fs);
+		n->fs = NULL;
+		r = n->kernel->open(n->kernel->arg, n, true, &n->fs, &n->fs_why);
+		if (r < 0)
+			return err_set(e, r, "%s: %s", n->name, n->fs_why.msg);
+		fs = n->fs;
+	}
+	*ret = fs;
+	return 0;
 }
 
 void node_forget(struct node *n)

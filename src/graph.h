@@ -13,6 +13,13 @@ enum node_state { NODE_NEW, NODE_OPEN, NODE_LOCKED, NODE_WAITING, NODE_DAMAGED, 
 
 struct format;
 struct header;
+struct node;
+/* How the kernel is asked to read or write a file system (fs/kernel.h). */
+struct kernel_hook {
+	void *arg;
+	int (*can)(void *arg, const char *fmt, struct err *e);   /* 0, or why it is not possible here */
+	int (*open)(void *arg, struct node *, bool write, struct fs **ret, struct err *e);
+};
 struct node {
 	char *name;                     /* "sda", "sda2", "os.img4", "rootvg/rootlv", "sda4:open": used on the command line */
 	enum node_kind kind;
@@ -42,6 +49,7 @@ struct node {
 	bool replay_tried, replayed;    /* its journal needed recovery: replayed into the overlay, or replay_why says why not */
 	struct err replay_why;
 	unsigned passes;                /* how often the worklist offered it */
+	const struct kernel_hook *kernel;   /* the graph's */
 	bool half;                      /* a re-encryption stopped half-way on it: its files are those of the opened volume */
 };
 
@@ -51,6 +59,7 @@ struct graph {
 	struct node **nodes; size_t n;
 	struct header **headers; size_t nheaders;   /* owned */
 	struct key **keys; size_t nkeys;            /* owned, in the order to try */
+	const struct kernel_hook *kernel;           /* borrowed; NULL: never. Set before the first node is added */
 	void (*progress)(void *arg, const char *what);
 	void *progress_arg;
 };
@@ -68,6 +77,9 @@ bool node_has_children(const struct graph *, const struct node *);
 int graph_run(struct graph *, int (*between)(void *arg, struct graph *, struct err *e), void *arg, struct err *e);
 /* The node's file system, opened on first use; NULL with e set. */
 struct fs *node_fs(struct node *, struct err *e);
+/* The same for writing: where its reader leaves that to the kernel (fs->by_kernel), the kernel's back end takes its place as node->fs, and whoever
+ * borrowed the old one must have done with it. 0, or why nothing may be written. fs_sync then unmounts; node_forget brings the reader back. */
+int node_fs_writable(struct node *, struct fs **ret, struct err *e);
 /* Forget the file system and the format's facts: the bytes were changed below (a journal was replayed, a plan applied). */
 void node_forget(struct node *);
 const char *node_kind_name(enum node_kind);

@@ -103,6 +103,8 @@ libaderescue_a_SOURCES = \
 	src/fs/fs.h \
 	src/fs/fsfile.c \
 	src/fs/fsfile.h \
+	src/fs/kernel.c \
+	src/fs/kernel.h \
 	src/fs/tree.c \
 	src/fs/tree.h \
 	src/graph.c \
@@ -114,6 +116,9 @@ libaderescue_a_SOURCES = \
 	src/proc/checker.c \
 	src/proc/export.c \
 	src/proc/fuse_place.c \
+	src/proc/kmount.c \
+	src/proc/kserve.c \
+	src/proc/kserve.h \
 	src/proc/outfiles.c \
 	src/proc/proc.h \
 	src/proc/serve.c \

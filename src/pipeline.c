@@ -15,6 +15,7 @@
 #include "base/vec.h"
 #include "format/luks.h"
 #include "format/lvm.h"
+#include "fs/kernel.h"
 #include "vm/machine.h"
 #include "vm/plain.h"
 
@@ -193,28 +194,67 @@ static bool is_ext(const struct node *n)
 	return str_starts(n->fmt, "ext");
 }
 
-/* A journal that needs recovery is replayed into the overlay before anything is believed. Where that is not possible, facts stay marked stale. */
-static int replay(struct rescue *r, struct node *n, struct err *e)
+static bool has_journal(const struct node *n)
+{
+	return is_ext(n) || str_eq(n->fmt, "xfs");
+}
+
+/* 0; -EOPNOTSUPP: there is no e2fsck or no FUSE here */
+static int replay_by_e2fsck(struct rescue *r, struct node *n, struct err *why)
 {
 	struct export *x = NULL;
 	struct check_result res = { 0 };
+	int ret = broker_export(r->broker, n->blk, &x, why);
+
+	if (ret == 0)
+		ret = export_check(x, CHECK_E2FSCK_JOURNAL, &res, why);
+	export_close(x);
+	if (ret == 0 && res.status != 0 && res.status != 1)
+		ret = err_set(why, -EIO, "the journal could not be replayed: %s", res.why ? res.why : "e2fsck gave up");
+	check_result_done(&res);
+	return ret;
+}
+
+/* As the kernel does it when it mounts: whole, or the overlays are as they were before. */
+static int replay_by_kernel(struct rescue *r, struct node *n, struct err *why)
+{
+	cleanup_free struct overlay_mark **marks = calloc(r->ndisks + 1, sizeof(*marks));
+	struct fs *fs = NULL;
+	int ret = marks ? 0 : err_oom(why);
+
+	for (size_t i = 0; ret == 0 && i < r->ndisks; i++)
+		if (r->overlays[i])
+			ret = blk_overlay_mark(r->overlays[i], &marks[i], why);
+	if (ret == 0)
+		ret = kernel_fs_open(r->broker, n, true, &fs, why);
+	if (ret == 0)
+		ret = fs_sync(fs, why);
+	fs_close(fs);
+	for (size_t i = 0; marks && i < r->ndisks; i++) {
+		if (ret == 0)
+			blk_overlay_mark_free(marks[i]);
+		else if (marks[i])
+			blk_overlay_restore(r->overlays[i], marks[i]);
+	}
+	return ret;
+}
+
+/* A journal that needs recovery is replayed into the overlay before anything is believed. Where that is not possible, facts stay marked stale. */
+static int replay(struct rescue *r, struct node *n, struct err *e)
+{
+	struct err *why = &n->replay_why, second = { "" };
 	int ret;
 
 	n->replay_tried = true;
 	fs_close(n->fs);
 	n->fs = NULL;
 	n->fs_tried = false;
-	ret = broker_export(r->broker, n->blk, &x, &n->replay_why);
-	if (ret == 0)
-		ret = export_check(x, CHECK_E2FSCK_JOURNAL, &res, &n->replay_why);
-	export_close(x);
+	ret = is_ext(n) ? replay_by_e2fsck(r, n, why) : replay_by_kernel(r, n, why);
+	if (ret == -EOPNOTSUPP && is_ext(n) && replay_by_kernel(r, n, &second) == 0)
+		ret = 0;
 	if (ret == -ENOMEM)
 		return err_oom(e);
-	if (ret == 0 && (res.status == 0 || res.status == 1))
-		n->replayed = true;
-	else if (ret == 0)
-		err_set(&n->replay_why, -EIO, "the journal could not be replayed: %s", res.why ? res.why : "e2fsck gave up");
-	check_result_done(&res);
+	n->replayed = ret == 0;
 	node_forget(n);
 	return 1; /* whatever came of it: now it is looked into */
 }
@@ -237,7 +277,7 @@ static int replay_journals(struct rescue *r, int rank, struct err *e)
 
 	for (size_t i = 0; i < r->graph.n; i++) {
 		struct node *n = r->graph.nodes[i];
-		struct fs *fs = n->blk && is_ext(n) && !n->replay_tried ? node_fs(n, NULL) : NULL;
+		struct fs *fs = n->blk && has_journal(n) && !n->replay_tried ? node_fs(n, NULL) : NULL;
 		int ret;
 
 		if (!fs || !fs->stale || replay_rank(n, fs) > rank)
@@ -369,6 +409,8 @@ int rescue_scan(struct rescue *r, struct err *e)
 	}
 	if (!r->roots || !r->overlays)
 		return err_oom(e);
+	kernel_hook_init(&r->kernel, r->broker);
+	r->graph.kernel = &r->kernel;
 	for (size_t i = 0; ret == 0 && i < r->ndisks; i++)
 		ret = open_disk(r, i, e);
 	if (ret == 0) {
@@ -390,6 +432,7 @@ int rescue_read_vms(struct rescue *r, struct err *e)
 		.not_encrypted = r->opt.not_encrypted,
 		.n_not_encrypted = r->opt.n_not_encrypted,
 		.machine = r->opt.machine,
+		.look_closer = r->opt.verbose,
 	};
 
 	return vms_read(&r->graph, r->roots, r->ndisks, r->find.beks, r->find.nbeks, &o, &r->vms, &r->nvms, &r->unassigned, &r->nunassigned, e);
@@ -432,7 +475,6 @@ void rescue_forget(struct rescue *r)
 	free(r->roots);
 	r->roots = NULL;
 }
-		.look_closer = r->opt.verbose,
 
 void rescue_done(struct rescue *r)
 {

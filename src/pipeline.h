@@ -38,6 +38,7 @@ struct rescue {
 	bool dest_is_dir;                             /* cp: the destination is a folder that is there */
 	bool open_failed;                             /* something named could not be opened: exit 1 at the end */
 	struct broker *broker;
+	struct kernel_hook kernel;
 	struct graph graph;
 	struct key **given_keys; size_t ngiven_keys;  /* read once: standard input cannot be read twice */
 	struct known_vk *known; size_t nknown;        /* volume keys that were derived: no second derivation after rescue_forget */

@@ -5,7 +5,9 @@
 
 #include <fcntl.h>
 #include <grp.h>
+#include <linux/capability.h>
 #include <linux/landlock.h>
+#include <linux/securebits.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stddef.h>
@@ -127,9 +129,9 @@ int sandbox_enter(struct err *e)
 	return 0;
 }
 
-int sandbox_checker(struct err *e)
+int sandbox_checker(int cpu_seconds, struct err *e)
 {
-	const struct rlimit cpu = { 60, 61 }, files = { 64, 64 }, none = { 0, 0 };
+	const struct rlimit cpu = { (rlim_t)cpu_seconds, (rlim_t)cpu_seconds + 1 }, files = { 64, 64 }, none = { 0, 0 };
 	int r;
 
 	setrlimit(RLIMIT_CPU, &cpu);
@@ -139,6 +141,30 @@ int sandbox_checker(struct err *e)
 	prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
 	prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 	return r;
+}
+
+/* Only these, for good: being root gives none back, neither by exec nor by a change of uid. */
+static int keep_capabilities(uint32_t keep)
+{
+	struct __user_cap_header_struct head = { .version = _LINUX_CAPABILITY_VERSION_3 };
+	struct __user_cap_data_struct data[2] = { { .effective = keep, .permitted = keep } };
+
+	for (int c = 0; c < 64; c++)
+		if (prctl(PR_CAPBSET_DROP, c, 0, 0, 0) < 0 && errno != EINVAL)
+			return -errno;
+	if (prctl(PR_SET_SECUREBITS, SECBIT_NOROOT | SECBIT_NOROOT_LOCKED | SECBIT_NO_SETUID_FIXUP | SECBIT_NO_SETUID_FIXUP_LOCKED, 0, 0, 0) < 0)
+		return -errno;
+	return syscall(SYS_capset, &head, data) < 0 ? -errno : 0;
+}
+
+int sandbox_file_server(struct err *e)
+{
+	const uint32_t keep = 1U << CAP_DAC_OVERRIDE | 1U << CAP_DAC_READ_SEARCH | 1U << CAP_FOWNER | 1U << CAP_CHOWN | 1U << CAP_FSETID;
+	int r = keep_capabilities(keep);
+
+	if (r == 0 && (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 || !filter_calls()))
+		r = -EPERM;
+	return r < 0 ? err_set(e, -EPERM, "the file server cannot give up root's rights: error %d", -r) : 0;
 }
 
 const struct sandbox_state *sandbox_state(void)

@@ -190,40 +190,73 @@ static int identify_all(struct clean *c, struct err *e)
 	return ret;
 }
 
+/* What checks a file system, and what it is called. NULL: nothing does, and it is not written. */
+static const char *checker_of(const struct node *n, enum checker *ret)
+{
+	static const struct { const char *fmt; enum checker which; const char *name; } rows[] = {
+		{ "ext", CHECK_E2FSCK, "e2fsck -fn" }, { "xfs", CHECK_XFS_REPAIR, "xfs_repair -n" }, { "btrfs", CHECK_BTRFS, "btrfs check --readonly" },
+	};
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++)
+		if (str_starts(n->fmt, rows[i].fmt)) {
+			*ret = rows[i].which;
+			return rows[i].name;
+		}
+	return NULL;
+}
+
 static int check_node(struct clean *c, const struct node *n)
 {
+	enum checker which = CHECK_E2FSCK;
+	const char *name = checker_of(n, &which);
 	struct export *x = NULL;
 	struct check_result res = { 0 };
 	struct err e = { "" };
-	int ret = broker_export(c->r->broker, n->blk, &x, &e);
+	int ret = name ? broker_export(c->r->broker, n->blk, &x, &e) : err_set(&e, -EOPNOTSUPP, "there is no checker for %s", n->fmt);
 
 	if (ret < 0) {
 		clean_refuse(c, EXIT_REFUSED, "%s cannot be checked here before it is written: %s", n->name, e.msg);
 		return c->code;
 	}
-	ret = export_check(x, CHECK_E2FSCK, &res, &e);
+	ret = export_check(x, which, &res, &e);
 	export_close(x);
 	if (ret < 0)
 		clean_refuse(c, EXIT_REFUSED, "%s cannot be checked here before it is written: %s", n->name, e.msg);
 	else if (res.status != 0)
-		clean_refuse(c, EXIT_UNVERIFIED, "%s: e2fsck -fn is not content with the staged result (%s); nothing was written", n->name,
+		clean_refuse(c, EXIT_UNVERIFIED, "%s: %s is not content with the staged result (%s); nothing was written", n->name, name,
 			     res.why ? res.why : "it found damage, there before or made by the plan");
 	check_result_done(&res);
 	return c->code;
 }
 
+/* Each checker is named once. */
+static void checked_by(struct str *by, const struct node *n)
+{
+	enum checker which;
+	const char *name = checker_of(n, &which);
+
+	if (name && !strstr(str_text(by), name))
+		str_addf(by, "%s%s", by->n ? ", " : "", name);
+}
+
 static int check_all(struct clean *c)
 {
+	cleanup_str struct str by = { 0 };
+
 	for (size_t i = 0; i < c->plan.n; i++) {
 		const struct node *n = c->plan.v[i].on;
 		bool done = false;
 
 		for (size_t k = 0; k < i; k++)
 			done |= c->plan.v[k].on == n;
-		if (!done && check_node(c, n))
+		if (done)
+			continue;
+		if (check_node(c, n))
 			return c->code;
+		checked_by(&by, n);
 	}
-	c->checked = str_printf("e2fsck -fn clean");
+	str_add(&by, " clean");
+	c->checked = str_take(&by);
 	return c->checked ? 0 : EXIT_FAIL;
 }
 
@@ -386,7 +419,7 @@ int clean_stage(struct clean *c)
 		ret = plan_apply(&c->plan, &e);
 	}
 	if (ret < 0) {
-		clean_refuse(c, ret == -EROFS || ret == -EOPNOTSUPP ? EXIT_REFUSED : EXIT_FAIL, "%s", e.msg);
+		clean_refuse(c, ret == -EROFS || ret == -EOPNOTSUPP ? EXIT_REFUSED : ret == -EBUSY ? EXIT_BUSY : EXIT_FAIL, "%s", e.msg);
 		return c->code;
 	}
 	if (check_all(c))
@@ -395,6 +428,8 @@ int clean_stage(struct clean *c)
 	if (ret == 0 && !c->code)
 		ret = collect(c, &e);
 	if (ret < 0)
-		clean_refuse(c, EXIT_FAIL, "%s", e.msg);
+		clean_refuse(c, ret == -ESTALE ? EXIT_CHANGED : EXIT_FAIL, "%s", e.msg);
+	else if (!c->code && !c->cs.n)
+		clean_refuse(c, EXIT_CHANGED, "somebody else wrote to the disk while the plan was made; nothing was written");
 	return c->code;
 }

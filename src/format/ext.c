@@ -163,6 +163,9 @@ int ext_reopen(struct ext_fs *x, struct err *e)
 	free(x->fs.write_refused);
 	x->fs.write_refused = NULL;
 	rc = refuse(x, refuse_state(&info), e);
+	x->fs.kernel_may = !x->fs.write_refused && !(info.compat & EXT_COMPAT_HAS_JOURNAL && !info.journal_ino) &&
+			   info.ro_compat & (EXT_RO_QUOTA | EXT_RO_PROJECT) && !(info.ro_compat & EXT_RO_READONLY) &&
+			   !(info.incompat & EXT_INCOMPAT_MMP) && info.creator_os != OS_HURD && info.rev >= 1;
 	if (!rc)
 		rc = refuse(x, refuse_features(&info), e);
 	if (!rc && !x->blk->ops->pwrite)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* XFS as a back end: stat, list, readlink, read and extended attributes. There is no write operation, and never will be: a change
- * of an XFS is the kernel's business, which replays the log first. */
+/* XFS as a back end: stat, list, readlink, read and extended attributes. There is no write operation, and
+ * never will be: a change of an XFS is the kernel's business, which replays the log first. */
 #include <assert.h>
 #include <inttypes.h>
 #include <sys/stat.h>
@@ -55,8 +55,17 @@ static int op_stat(struct fs *fs, const char *path, struct fs_stat *ret, struct 
 	if (rc)
 		return rc;
 	*ret = (struct fs_stat){
-		.type = type_of(i.mode), .mode = i.mode & 07777, .uid = i.uid, .gid = i.gid, .nlink = i.nlink, .size = i.size,
-		.ino = i.ino, .mtime = i.mtime, .ctime = i.ctime, .atime = i.atime, .mtime_nsec = i.mtime_nsec,
+		.type = type_of(i.mode),
+		.mode = i.mode & 07777,
+		.uid = i.uid,
+		.gid = i.gid,
+		.nlink = i.nlink,
+		.size = i.size,
+		.ino = i.ino,
+		.mtime = i.mtime,
+		.ctime = i.ctime,
+		.atime = i.atime,
+		.mtime_nsec = i.mtime_nsec,
 	};
 	if (mul_overflows(i.blocks, x->info.block_size, &ret->blocks))
 		ret->blocks = UINT64_MAX;
@@ -68,7 +77,8 @@ static int op_stat(struct fs *fs, const char *path, struct fs_stat *ret, struct 
 	return 0;
 }
 
-static int op_list(struct fs *fs, const char *path, int (*fn)(void *arg, const char *name), void *arg, struct err *e)
+static int op_list(struct fs *fs, const char *path, int (*fn)(void *arg, const char *name), void *arg,
+		   struct err *e)
 {
 	struct xfs_fs *x = xfs_of(fs);
 	cleanup_xfs_inode struct xfs_inode i = { 0 };
@@ -92,9 +102,10 @@ static int op_list(struct fs *fs, const char *path, int (*fn)(void *arg, const c
 	return 0;
 }
 
-/* Part of a target: one extent, which in version 5 begins with a header. *ret_n: how many bytes of the target it held. */
-static int read_link_part(struct xfs_fs *x, const struct xfs_inode *i, const struct xfs_run *run, char *out, size_t done, size_t left, size_t *ret_n,
-			  struct err *e)
+/* Part of a target: one extent, which in version 5 begins with a header. *ret_n: how many bytes of the target
+ * it held. */
+static int read_link_part(struct xfs_fs *x, const struct xfs_inode *i, const struct xfs_run *run, char *out,
+			  size_t done, size_t left, size_t *ret_n, struct err *e)
 {
 	size_t size = (size_t)run->len * x->info.block_size, head = xfs_is_v5(x) ? LINK_HEAD : 0;
 	cleanup_free uint8_t *buf = malloc(size);
@@ -110,10 +121,12 @@ static int read_link_part(struct xfs_fs *x, const struct xfs_inode *i, const str
 	*ret_n = left < size - head ? left : size - head;
 	why = xfs_self_wrong(x, &xfs_self_remote, buf, size, i->ino, run->at);
 	if (*why)
-		return err_set(e, -EBADMSG, "inode %" PRIu64 ": the target at byte %" PRIu64 " %s", i->ino, run->at, why);
+		return err_set(e, -EBADMSG, "inode %" PRIu64 ": the target at byte %" PRIu64 " %s", i->ino,
+			       run->at, why);
 	memcpy(&h, buf, sizeof(h));
 	if (head && (memcmp(h.magic, "XSLM", 4) != 0 || be32_get(h.off) != done || be32_get(h.len) != *ret_n))
-		return err_set(e, -EBADMSG, "inode %" PRIu64 ": the target at byte %" PRIu64 " is damaged", i->ino, run->at);
+		return err_set(e, -EBADMSG, "inode %" PRIu64 ": the target at byte %" PRIu64 " is damaged",
+			       i->ino, run->at);
 	memcpy(out + done, buf + head, *ret_n);
 	return 0;
 }
@@ -177,7 +190,8 @@ static int op_readlink(struct fs *fs, const char *path, char **ret, struct err *
 	return rc ? xfs_path_err(e, rc, path) : 0;
 }
 
-static int op_read(struct fs *fs, const char *path, void *buf, size_t len, uint64_t off, size_t *ret_n, struct err *e)
+static int op_read(struct fs *fs, const char *path, void *buf, size_t len, uint64_t off, size_t *ret_n,
+		   struct err *e)
 {
 	struct xfs_fs *x = xfs_of(fs);
 	cleanup_xfs_inode struct xfs_inode i = { 0 };
@@ -192,7 +206,9 @@ static int op_read(struct fs *fs, const char *path, void *buf, size_t len, uint6
 	return rc ? xfs_path_err(e, rc, path) : 0;
 }
 
-static int op_xattrs(struct fs *fs, const char *path, int (*fn)(void *arg, const char *name, const void *v, size_t n), void *arg, struct err *e)
+static int op_xattrs(struct fs *fs, const char *path,
+		     int (*fn)(void *arg, const char *name, const void *v, size_t n), void *arg,
+		     struct err *e)
 {
 	struct xfs_fs *x = xfs_of(fs);
 	cleanup_xfs_inode struct xfs_inode i = { 0 };
@@ -237,6 +253,9 @@ int xfs_fs_open(struct blk *blk, const struct xfs_info *info, struct fs **ret, s
 	x->info = *info;
 	x->blk = blk_ref(blk);
 	x->fs.stale = info->log != XFS_LOG_CLEAN;
+	x->fs.kernel_may = !info->damage.msg[0] &&
+			   !(info->version == 5 && info->incompat & XFS_INCOMPAT_NEEDSREPAIR) &&
+			   !info->rt_blocks;
 	x->fs.write_refused = str_ndup(why, strlen(why));
 	/* copies of the superblock do not keep count */
 	if (!info->from_copy && log <= info->blocks && info->free_blocks <= info->blocks - log) {

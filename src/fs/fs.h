@@ -47,6 +47,8 @@ struct fs {
 	const struct fs_ops *ops;
 	bool stale;            /* the journal was not replayed: what is read may be old */
 	char *write_refused;   /* why nothing may be written here (features, state, errors), or NULL */
+	bool kernel_may;       /* set by a reader: write_refused is a limit of its own and no fault; the kernel could write */
+	bool by_kernel;        /* and it can here: node_fs_writable opens it so. Not refused, then, but by this reader */
 	uint64_t used, free;   /* bytes, 0 where the back end cannot tell */
 	int64_t last_write, last_mount; /* the superblock's times, 0: unknown */
 };

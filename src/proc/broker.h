@@ -14,15 +14,26 @@
 /* ---- child side ---- */
 struct broker;                          /* the child's end; NULL where there is no parent (unit tests): everything is -EOPNOTSUPP */
 /* A file that shows a blk (read and write go to it) to third processes, through FUSE; the parent mounts, a thread of ours serves. While it
- * exists the caller must not touch the blk. -EOPNOTSUPP: no FUSE here, e says why. */
+ * exists the caller must not write to the blk. Several may exist at once: the layers that keep state lock themselves (blk.h). -EOPNOTSUPP: no
+ * FUSE here, e says why. */
 struct export;
 int broker_export(struct broker *, struct blk *, struct export **ret, struct err *e);
 void export_close(struct export *);
-/* Run a checker on the exported file as a third process, nobody, with limits (wall 60 s, CPU, 1 MiB of output). */
-enum checker { CHECK_E2FSCK_JOURNAL /* e2fsck -E journal_only -y */, CHECK_E2FSCK /* e2fsck -fn */ };
+/* Run a checker on the exported file as a third process, nobody, with limits (wall and CPU time, 1 MiB of output). */
+enum checker { CHECK_E2FSCK_JOURNAL /* e2fsck -E journal_only -y */, CHECK_E2FSCK /* e2fsck -fn */, CHECK_XFS_REPAIR /* xfs_repair -n */,
+	       CHECK_BTRFS /* btrfs check --readonly */ };
 struct check_result { int status; /* exit status, or -1: killed, timed out, flooded */ char *output; char *why; };
 int export_check(struct export *, enum checker, struct check_result *ret, struct err *e);
 void check_result_done(struct check_result *);
+/* Has a write to the exported blk failed? Then what the writer left is not whole. */
+bool export_has_failed(const struct export *);
+/* Could the kernel be asked to mount this file system ("xfs", "btrfs", "ext4")? 0, or -EOPNOTSUPP and why not (no root, no FUSE, no loop devices, no
+ * such file system in this kernel). */
+int broker_kernel_can(struct broker *, const char *fmt, struct err *e);
+/* Mount the exported file by the kernel, through a loop device, in the parent's private mount namespace; *ret_sock is the file server's socket
+ * (kserve.h), the caller's to close. Unmount before export_close: 0 means that everything was written to the blk and nothing is left. */
+int export_kmount(struct export *, const char *fmt, bool write, int *ret_sock, struct err *e);
+int export_kumount(struct export *, struct err *e);
 /* Hand a change set to the writer. disk_index: for each disk of the set, its place among the disks given; bounds: where the plan's volumes lie, outside of
  * which the writer refuses a change. */
 int broker_commit(struct broker *, const struct change_set *, const uint32_t *disk_index, const struct wire_bound *bounds, size_t nbounds,

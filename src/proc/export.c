@@ -7,6 +7,7 @@
 #include <fuse_lowlevel.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -21,6 +22,8 @@ struct export {
 	pthread_t thread;
 	bool running;
 	bool mounted;
+	uint32_t id;
+	atomic_bool failed;             /* a write could not be kept */
 };
 
 static struct export *self(fuse_req_t req)
@@ -93,6 +96,9 @@ static void on_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t siz
 {
 	int r = blk_pwrite(self(req)->blk, buf, size, (uint64_t)off, NULL);
 
+	if (r < 0)
+		self(req)->failed = true;
+
 	(void)ino;
 	(void)fi;
 	if (r < 0)
@@ -157,6 +163,7 @@ void export_close(struct export *x)
 
 	if (!x)
 		return;
+	w.id = x->id;
 	if (x->session)
 		fuse_session_exit(x->session);
 	if (x->mounted)
@@ -181,6 +188,7 @@ int broker_export(struct broker *b, struct blk *blk, struct export **ret, struct
 	x->blk = blk_ref(blk);
 	r = broker_ask(b, &w, NULL, -1, &fd, e);
 	x->mounted = r == 0;
+	x->id = w.id;
 	if (r == 0 && fd < 0)
 		r = err_set(e, -EOPNOTSUPP, "no FUSE descriptor came");
 	if (r == 0)
@@ -198,7 +206,7 @@ int broker_export(struct broker *b, struct blk *blk, struct export **ret, struct
 
 int export_check(struct export *x, enum checker which, struct check_result *ret, struct err *e)
 {
-	struct wire w = { .op = WIRE_CHECK, .a = which };
+	struct wire w = { .op = WIRE_CHECK, .a = which, .id = x->id };
 	struct err why = { "" };
 	int r = broker_ask(x->broker, &w, NULL, -1, NULL, &why);
 
@@ -217,4 +225,36 @@ void check_result_done(struct check_result *r)
 	free(r->output);
 	free(r->why);
 	*r = (struct check_result){ 0 };
+}
+
+bool export_has_failed(const struct export *x)
+{
+	return x->failed;
+}
+
+int broker_kernel_can(struct broker *b, const char *fmt, struct err *e)
+{
+	struct wire w = { .op = WIRE_KCAN, .len = (uint32_t)strlen(fmt) };
+
+	return broker_ask(b, &w, fmt, -1, NULL, e);
+}
+
+int export_kmount(struct export *x, const char *fmt, bool write, int *ret_sock, struct err *e)
+{
+	struct wire w = { .op = WIRE_KMOUNT, .id = x->id, .a = write, .len = (uint32_t)strlen(fmt) };
+	int sock = -1, r = broker_ask(x->broker, &w, fmt, -1, &sock, e);
+
+	if (r < 0)
+		return r;
+	if (sock < 0)
+		return err_set(e, -EIO, "no file server came");
+	*ret_sock = sock;
+	return 0;
+}
+
+int export_kumount(struct export *x, struct err *e)
+{
+	struct wire w = { .op = WIRE_KUMOUNT, .id = x->id };
+
+	return broker_ask(x->broker, &w, NULL, -1, NULL, e);
 }

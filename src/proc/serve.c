@@ -17,7 +17,7 @@ struct server {
 	const struct broker_options *opt;
 	int sock;
 	char *buf;
-	struct fuse_place place;
+	struct fuse_places places;
 	struct outfiles out;
 	bool committed;
 };
@@ -88,6 +88,17 @@ static int answer(struct server *s, int code, uint64_t a, const void *payload, s
 	return wire_send(s->sock, &w, payload, fd);
 }
 
+/* The answer to what went well, or not: with a descriptor that is closed here. */
+static int answer_fd(struct server *s, int code, uint32_t id, int fd, const struct err *e)
+{
+	struct wire w = { .op = WIRE_ANSWER, .code = code, .id = id, .len = code < 0 ? (uint32_t)strlen(e->msg) : 0 };
+	int r = wire_send(s->sock, &w, e->msg, fd);
+
+	if (fd >= 0)
+		close(fd);
+	return r;
+}
+
 static int serve_commit(struct server *s, const struct wire *w, int fd)
 {
 	struct commit_result res = { 0 };
@@ -109,33 +120,57 @@ static int serve_commit(struct server *s, const struct wire *w, int fd)
 static int serve_check(struct server *s, const struct wire *w)
 {
 	struct err e = { "" };
-	char file[96];
+	char path[64], file[96];
+	struct fuse_place *place = fuse_places_get(&s->places, w->id, path);
 	int status = 0, r;
 
-	if (!s->place.mounted)
-		return answer(s, -EINVAL, 0, "no export", 9, -1);
-	snprintf(file, sizeof(file), "%s/disk", s->place.dir);
+	if (!place || place->k.begun)
+		return answer(s, -EINVAL, 0, "no export to check", 18, -1);
+	snprintf(file, sizeof(file), "%s/fuse/disk", path);
 	r = checker_run((enum checker)w->a, file, s->buf, WIRE_MAX, &status, &e);
 	if (r < 0)
 		return answer(s, r, 0, e.msg, strlen(e.msg), -1);
 	return answer(s, 0, (uint64_t)status, s->buf, strlen(s->buf), -1);
 }
 
+static int serve_kernel(struct server *s, const struct wire *w)
+{
+	char path[64];
+	struct fuse_place *place = fuse_places_get(&s->places, w->id, path);
+	struct err e = { "" };
+	int r, sock = -1;
+
+	if (w->op == WIRE_KCAN) {
+		r = kmount_can(s->buf, &e);
+		if (r == 0)
+			r = fuse_places_prepare(&s->places, &e);
+	} else if (!place || place->k.begun != (w->op == WIRE_KUMOUNT)) {
+		r = err_set(&e, -EINVAL, "no such export");
+	} else if (w->op == WIRE_KMOUNT) {
+		r = kmount_start(&place->k, path, s->buf, w->a == 1, &sock, &e);
+	} else {
+		r = kmount_stop(&place->k, path, &e);
+	}
+	return answer_fd(s, r, w->id, sock, &e);
+}
+
 static int serve_one(struct server *s, const struct wire *w, int fd)
 {
 	struct err e = { "" };
+	uint32_t id = 0;
 	int r, fuse = -1;
 
 	switch (w->op) {
 	case WIRE_EXPORT:
-		r = fuse_place_mount(&s->place, &fuse, &e);
-		r = r < 0 ? answer(s, r, 0, e.msg, strlen(e.msg), -1) : answer(s, 0, 0, NULL, 0, fuse);
-		if (fuse >= 0)
-			close(fuse);
-		return r;
+		r = fuse_places_mount(&s->places, &id, &fuse, &e);
+		return answer_fd(s, r, id, fuse, &e);
 	case WIRE_UNEXPORT:
-		fuse_place_umount(&s->place);
+		fuse_places_umount(&s->places, w->id);
 		return answer(s, 0, 0, NULL, 0, -1);
+	case WIRE_KCAN:
+	case WIRE_KMOUNT:
+	case WIRE_KUMOUNT:
+		return serve_kernel(s, w);
 	case WIRE_CHECK:
 		return serve_check(s, w);
 	case WIRE_COMMIT:
@@ -186,7 +221,7 @@ static int wait_for(pid_t pid)
 			return 1;
 	if (WIFEXITED(status))
 		return WEXITSTATUS(status);
-	if (WTERMSIG(status) != SIGINT)
+	if (WTERMSIG(status) != SIGINT && WTERMSIG(status) != SIGPIPE)
 		fprintf(stderr, "aderescue: the reading process was ended by signal %d; nothing was written\n", WTERMSIG(status));
 	return 1;
 }
@@ -203,6 +238,7 @@ int broker_run(const struct broker_options *opt, int (*run)(void *arg, struct br
 		free(s.buf);
 		return 1;
 	}
+	fuse_places_sweep();
 	fflush(NULL);
 	pid = fork();
 	if (pid == 0) {
@@ -220,7 +256,7 @@ int broker_run(const struct broker_options *opt, int (*run)(void *arg, struct br
 		signal(SIGINT, SIG_IGN);   /* the child gets it as well and ends; what is being committed here is not cut short */
 		serve(&s);
 	}
-	fuse_place_umount(&s.place);
+	fuse_places_close(&s.places);
 	outfiles_close(&s.out);
 	close(s.sock);
 	free(s.buf);

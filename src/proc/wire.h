@@ -9,9 +9,12 @@
 #include "base/err.h"
 
 enum wire_op {
-	WIRE_EXPORT,      /* -> fd: a mounted /dev/fuse */
-	WIRE_UNEXPORT,
-	WIRE_CHECK,       /* a: enum checker -> a: status (-1 killed), payload: output */
+	WIRE_EXPORT,      /* -> id, fd: a mounted /dev/fuse */
+	WIRE_UNEXPORT,    /* id */
+	WIRE_CHECK,       /* id, a: enum checker -> a: status (-1 killed), payload: output */
+	WIRE_KCAN,        /* payload: a file system's name -> 0: the kernel could be asked to mount it */
+	WIRE_KMOUNT,      /* id, a: 1 to write, payload: a file system's name -> fd: the socket of its file server (kserve.h) */
+	WIRE_KUMOUNT,     /* id: the file server ends, everything is written, mount and loop device are gone */
 	WIRE_COMMIT,      /* fd: memfd with an undo file that is not armed; payload: disk indexes, then bounds -> payload: path, a: size, sha256 */
 	WIRE_MKDIR,       /* payload: rel; mode */
 	WIRE_CREATE,
@@ -30,6 +33,7 @@ struct wire {
 	int64_t c;
 	uint32_t mode, uid, gid;
 	uint32_t len;             /* of the payload */
+	uint32_t id, pad;         /* which export */
 };
 /* A run of bytes of a disk that a commit may change. */
 struct wire_bound { uint32_t disk, pad; uint64_t off, len; };

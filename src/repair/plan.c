@@ -187,15 +187,15 @@ int plan_id(const struct plan *p, const struct disk_identity *disks, size_t n, c
 
 static int apply_edit(const struct edit *ed, struct err *e)
 {
-	struct fs *fs;
-	int r = 0;
+	struct fs *fs = NULL;
+	int r;
 
 	if (ed->kind == EDIT_REPLAY)
 		return 0;
 	/* the plan only borrows the node, opening its file system is the node's own affair */
-	fs = node_fs((struct node *)ed->on, e);
-	if (!fs)
-		return -EOPNOTSUPP;
+	r = node_fs_writable((struct node *)ed->on, &fs, e);
+	if (r < 0)
+		return r;
 	if (ed->kind == EDIT_RENAME)
 		r = fs_rename(fs, ed->path, ed->new_name, e);
 	else

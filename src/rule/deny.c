@@ -244,7 +244,7 @@ static enum tri refuses_writes(const struct node *n, char **why)
 		return TRI_NO;
 	if (n->fs->stale)
 		return deny(why, "the journal of %s was not replayed", or_dash(n->name));
-	if (n->fs->write_refused)
+	if (n->fs->write_refused && !n->fs->by_kernel)
 		return deny(why, "%s cannot be changed: %s", or_dash(n->name), n->fs->write_refused);
 	return TRI_NO;
 }

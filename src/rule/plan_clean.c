@@ -205,7 +205,7 @@ static int put_number(const struct vm *vm, const char *dir, uint64_t number, str
 	m = mount_of(vm, path);
 	if (!m || !m->node || !m->fs)
 		return err_set(e, -EPERM, "%s: the file system that holds it is not known", path);
-	if (m->fs->write_refused)
+	if (m->fs->write_refused && !m->fs->by_kernel)
 		return err_set(e, -EPERM, "%s: cannot be changed: %s", path, m->fs->write_refused);
 	skip = strcmp(m->at, "/") == 0 ? 0 : strlen(m->at);
 	if (!plan_replace(p, m->node, path + skip, path, text, strlen(text), rule_request_pending.id))
