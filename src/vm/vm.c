@@ -78,12 +78,12 @@ static int read_facts(struct machine *m, struct err *e)
 	struct vm *vm = m->vm;
 	int r = texts_read(vm, e);
 
+	vm->look_closer = m->w->opt->look_closer;
 	if (r == 0)
 		r = state_read(vm, m->w->g, e);
 	if (r == 0)
 		r = extensions_read(vm, e);
 	if (r == 0)
-	vm->look_closer = m->w->opt->look_closer;
 		r = boot_read(vm, m->w->g, e);
 	if (r == 0)
 		r = logs_read(vm, e);

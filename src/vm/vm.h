@@ -12,6 +12,7 @@
 #include "graph.h"
 #include "vm/bootconf.h"
 #include "vm/ini.h"
+#include "vm/initramfs.h"
 #include "vm/keys.h"
 #include "vm/tab.h"
 
@@ -102,7 +103,6 @@ struct extension {                      /* one handler directory of /var/lib/waa
 
 /* ---- keys, boot, volumes ---- */
 struct boot_entry { char *title, *kernel, *initrd, *args; char *file; unsigned line; char *node_path; };
-struct boot_facts {
 /* A header embedded in an initramfs, against the one of /boot. */
 enum boot_copy {
 	COPY_NONE,      /* none is embedded, or it was not looked for */
@@ -137,8 +137,9 @@ struct boot_pieces {                    /* all false and unknown where not looke
 	struct boot_image *images; size_t nimages;    /* looked into, the default kernel's first */
 	bool has_default;               /* images[0] is the default kernel's */
 };
-	enum have have;                 /* of /boot as a whole: NO: no readable /boot; UNKNOWN: damaged */
+struct boot_facts {
 	struct boot_pieces pieces;
+	enum have have;                 /* of /boot as a whole: NO: no readable /boot; UNKNOWN: damaged */
 	struct text_file grub_cfg, default_grub;
 	struct boot_entry *v; size_t n; /* menu entries and BLS entries */
 	struct { char *path; bool is_luks; uint64_t size; bool zero_filled; } osheader;  /* path NULL: no luks/osluksheader */
@@ -238,6 +239,7 @@ struct vm {
 	const struct graph *graph;
 	/* the operator's word */
 	bool all_disks_attached; int data_disks_said; /* -1: not said */
+	bool look_closer;               /* -v: also where it takes longer */
 };
 
 /* Options that change what is taken as known. */
@@ -253,7 +255,6 @@ void vms_free(struct vm **, size_t n);
  * detached headers (luks/osluksheader on any boot-like file system, LUKS headers in state directories). 1 something
  * was added, 0 nothing. `seen` is the caller's bookkeeping, {0} at first. */
 struct find_state { const struct node **seen; size_t nseen; struct bek_volume **beks; size_t nbeks; };
-	bool look_closer;               /* -v: also where it takes longer */
 int vm_find_keys_and_headers(struct graph *, struct find_state *, struct err *e);
 
 #endif
