@@ -583,6 +583,22 @@ Test(xfs, uses_a_copy_where_the_superblock_is_damaged)
 	image_done(&i);
 }
 
+Test(xfs, finds_the_root_by_another_copy_where_the_first_does_not_know_it)
+{
+	struct image i;
+	struct err e = { "" };
+	uint8_t *copy;
+
+	image_use(&i, "v5");
+	copy = i.p + xfs_super_off(xfs_fs_info(i.fs), 1);
+	memset(copy + 56, 0xff, 8);
+	sign(copy, 512, 224);
+	memset(i.p, 0, 512);
+	cr_assert_eq(image_open(&i, &e), 0, "%s", e.msg);
+	expect_listing(i.fs, "v5");
+	image_done(&i);
+}
+
 Test(xfs, does_not_claim_what_lies_over_an_old_XFS)
 {
 	uint64_t s = 88172645463325252ULL;
@@ -848,6 +864,60 @@ Test(xfs, is_not_led_around_by_a_block_map_that_points_at_itself)
 	cr_assert_eq(image_open(&i, NULL), 0);
 	cr_expect_eq(fs_read(i.fs, "/frag", buf, sizeof(buf), 0, &n, &e), -EBADMSG);
 	cr_expect(strstr(e.msg, "block map"), "%s", e.msg);
+	image_done(&i);
+}
+
+/* Where the first extent of a file lies, whose map is in the inode. */
+static uint8_t *first_extent(struct image *i, const char *path, size_t fork, bool *ret_unwritten)
+{
+	const struct xfs_info *x = xfs_fs_info(i->fs);
+	uint8_t *p = inode_at(i, path);
+	uint64_t fsb = 0;
+
+	cr_assert_eq(p[5], 2, "extents");
+	p += fork;
+	*ret_unwritten = p[0] & 0x80;
+	for (unsigned k = 7; k < 14; k++)
+		fsb = fsb << 8 | p[k];
+	fsb = fsb >> 5 & 0x7ffffffffffffULL;
+	return i->p + ((fsb >> x->ag_log) * x->ag_blocks + (fsb & ((1U << x->ag_log) - 1))) * x->block_size;
+}
+
+Test(xfs, reads_what_was_never_written_as_zeroes)
+{
+	static uint8_t buf[90000];
+	struct image i;
+	struct err e = { "" };
+	bool unwritten;
+	size_t n;
+
+	image_use(&i, "v5");
+	memset(first_extent(&i, "/unwritten", 176, &unwritten), 0x55, 65536);
+	cr_assert(unwritten);
+	cr_assert_eq(fs_read(i.fs, "/unwritten", buf, sizeof(buf), 0, &n, &e), 0, "%s", e.msg);
+	cr_expect_eq(n, sizeof(buf));
+	cr_expect(bytes_all_zero(buf, n));
+	image_done(&i);
+}
+
+Test(xfs, notes_an_entry_that_is_not_where_it_says)
+{
+	struct lines names = { 0 };
+	struct image i;
+	struct err e = { "" };
+	bool unwritten;
+	uint8_t *p;
+
+	image_use(&i, "v4");
+	p = first_extent(&i, "/d100", 100, &unwritten);
+	cr_assert_eq(memcmp(p, "XD2B", 4), 0);
+	/* "." comes first: inode, length, name, and at the end of 16 bytes its place */
+	cr_assert_eq(p[16 + 15], 16);
+	p[16 + 15] = 24;
+	cr_assert_eq(image_open(&i, NULL), 0);
+	cr_expect_eq(fs_list(i.fs, "/d100", add_line, &names, &e), -EBADMSG);
+	cr_expect(strstr(e.msg, "entry is damaged"), "%s", e.msg);
+	lines_done(&names);
 	image_done(&i);
 }
 
