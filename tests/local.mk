@@ -38,7 +38,8 @@ UNIT_TESTS = \
 	tests/bin/test-unlock \
 	tests/bin/test-vhd \
 	tests/bin/test-vm \
-	tests/bin/test-volumes
+	tests/bin/test-volumes \
+	tests/bin/test-xfs
 
 tests_bin_test_blk_SOURCES = tests/unit/test-blk.c
 tests_bin_test_boot_SOURCES = tests/unit/test-boot.c
@@ -78,6 +79,7 @@ tests_bin_test_unlock_SOURCES = tests/unit/test-unlock.c
 tests_bin_test_vhd_SOURCES = tests/unit/test-vhd.c
 tests_bin_test_vm_SOURCES = tests/unit/test-vm.c
 tests_bin_test_volumes_SOURCES = tests/unit/test-volumes.c
+tests_bin_test_xfs_SOURCES = tests/unit/test-xfs.c
 tests_bin_test_blk_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
 tests_bin_test_blk_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
 tests_bin_test_boot_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
@@ -154,6 +156,8 @@ tests_bin_test_vm_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/
 tests_bin_test_vm_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
 tests_bin_test_volumes_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
 tests_bin_test_volumes_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
+tests_bin_test_xfs_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
+tests_bin_test_xfs_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
 endif
