@@ -20,6 +20,8 @@ struct blk_ops {
 	int (*pread)(struct blk *, void *buf, size_t len, uint64_t off, struct err *e);
 	int (*pwrite)(struct blk *, const void *buf, size_t len, uint64_t off, struct err *e);
 	void (*close)(struct blk *);              /* drops its refs on what lies under it */
+	/* where the range lies in what is under it, piece by piece; NULL: it has no one place (blk_places) */
+	int (*below)(struct blk *, uint64_t off, uint64_t len, int (*fn)(void *arg, struct blk *under, uint64_t off, uint64_t len), void *arg);
 };
 struct blk {                                      /* first member of every layer's own struct */
 	const struct blk_ops *ops;                /* pwrite NULL: read-only, for good */
@@ -57,6 +59,10 @@ int blk_open_overlay(struct blk *under, struct blk **ret, struct err *e);
 int blk_overlay_walk(struct blk *overlay,
 		     int (*fn)(void *arg, uint64_t off, const uint8_t *old_, const uint8_t *new_, size_t len),
 		     void *arg, struct err *e);
+/* Where a range of a volume lies on the disks: fn is called with each overlay at the bottom and a range in it, which is no
+ * smaller than what may be written. A non-zero answer of fn ends the walk and is returned. -EOPNOTSUPP: some of it lies
+ * nowhere, or not above an overlay. */
+int blk_places(struct blk *, uint64_t off, uint64_t len, int (*fn)(void *arg, struct blk *under, uint64_t off, uint64_t len), void *arg, struct err *e);
 /* Forget all writes. */
 void blk_overlay_reset(struct blk *overlay);
 /* A frozen copy of the writes so far, to come back to with blk_overlay_restore (which frees it). */

@@ -99,6 +99,17 @@ static int crypt_pwrite(struct blk *b, const void *buf, size_t len, uint64_t off
 	return r;
 }
 
+static int crypt_below(struct blk *b, uint64_t off, uint64_t len,
+		       int (*fn)(void *arg, struct blk *under, uint64_t off, uint64_t len), void *arg)
+{
+	struct blk_crypt *c = (struct blk_crypt *)b;
+	uint64_t skip = off % c->sector_size, end = off + len;
+
+	/* whole sectors are written */
+	end += (c->sector_size - end % c->sector_size) % c->sector_size;
+	return fn(arg, c->under, c->offset + off - skip, end - (off - skip));
+}
+
 static void crypt_close(struct blk *b)
 {
 	struct blk_crypt *c = (struct blk_crypt *)b;
@@ -114,6 +125,7 @@ static const struct blk_ops crypt_ops = {
 	.pread = crypt_pread,
 	.pwrite = crypt_pwrite,
 	.close = crypt_close,
+	.below = crypt_below,
 };
 
 static const struct blk_ops crypt_ops_read_only = {

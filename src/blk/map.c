@@ -78,6 +78,24 @@ static int map_pwrite(struct blk *b, const void *buf, size_t len, uint64_t off, 
 	return 0;
 }
 
+static int map_below(struct blk *b, uint64_t off, uint64_t len,
+		     int (*fn)(void *arg, struct blk *under, uint64_t off, uint64_t len), void *arg)
+{
+	const struct blk_map *m = (const struct blk_map *)b;
+	const struct extent *x = find_extent(m, off);
+	uint64_t n;
+	int r;
+
+	for (; len; x++, len -= n, off += n) {
+		n = x->len - (off - x->start);
+		n = n < len ? n : len;
+		r = x->under ? fn(arg, x->under, x->off + (off - x->start), n) : -EOPNOTSUPP;
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
 static void map_close(struct blk *b)
 {
 	struct blk_map *m = (struct blk_map *)b;
@@ -93,6 +111,7 @@ static const struct blk_ops map_ops = {
 	.pread = map_pread,
 	.pwrite = map_pwrite,
 	.close = map_close,
+	.below = map_below,
 };
 
 static const struct blk_ops map_ops_read_only = {

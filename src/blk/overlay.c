@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: MIT */
 /* Writes that stay in memory, in blocks of 4096 bytes over a layer that is never written. Blocks are found by
  * a hash of their number (open addressing, at most half full) and counted, so that a mark shares them with
- * the overlay until one of the two writes. A block that was written whole is never read below, so that bad
- * sectors can be written over. */
+ * the overlay until one of the two writes. What lay below is kept at the first write: somebody else may change
+ * the disk meanwhile, and his bytes must not be taken for those that were looked at. A block that is written
+ * whole may be one that cannot be read. */
 #include <string.h>
 #include "base/bytes.h"
 #include "blk/blk.h"
 
-enum { BLOCK = 4096, RUN_MAX = 1024 * 1024 };
+enum { BLOCK = 4096, RUN_MAX = 1024 * 1024, PLACES_DEPTH = 64 };
 
 struct block {
 	uint64_t no;
 	size_t refs;
+	int was_error;         /* why `was` could not be read, or 0 */
+	uint8_t was[BLOCK];    /* what lay below when the block was first written: what a commit may replace */
 	uint8_t data[BLOCK];
 };
 
@@ -125,13 +128,16 @@ static int block_for_write(struct blk_overlay *o, uint64_t no, bool whole, struc
 		return err_oom(e);
 	fresh->no = no;
 	fresh->refs = 1;
-	if (old)
+	if (old) {
 		memcpy(fresh->data, old->data, BLOCK);
-	else
-		memset(fresh->data, 0, BLOCK);
-	if (!old && !whole)
-		r = blk_pread(o->under, fresh->data, block_len(&o->blk, no), no * BLOCK, e);
-	if (r < 0)
+		memcpy(fresh->was, old->was, BLOCK);
+		fresh->was_error = old->was_error;
+	} else {
+		memset(fresh->was, 0, BLOCK);
+		r = fresh->was_error = blk_pread(o->under, fresh->was, block_len(&o->blk, no), no * BLOCK, whole ? NULL : e);
+		memcpy(fresh->data, fresh->was, BLOCK);
+	}
+	if (r < 0 && !whole)
 		return r;
 
 	if (old)
@@ -331,13 +337,11 @@ static int run_add(struct run *run, struct blk_overlay *o, const struct block *b
 {
 	size_t len = block_len(&o->blk, block->no);
 	uint64_t off = block->no * BLOCK;
-	uint8_t below[BLOCK];
 	int r;
 
-	r = blk_pread(o->under, below, len, off, e);
-	if (r < 0)
-		return err_wrap(e, r, "changed block at byte %ju", (uintmax_t)off);
-	if (memcmp(below, block->data, len) == 0)
+	if (block->was_error < 0)
+		return err_set(e, block->was_error, "changed block at byte %ju: what lay there could not be read", (uintmax_t)off);
+	if (memcmp(block->was, block->data, len) == 0)
 		return 0;
 	if (run->off + run->len != off || run->len + len > RUN_MAX) {
 		r = run_flush(run);
@@ -345,7 +349,7 @@ static int run_add(struct run *run, struct blk_overlay *o, const struct block *b
 			return r;
 		run->off = off;
 	}
-	memcpy(run->old_ + run->len, below, len);
+	memcpy(run->old_ + run->len, block->was, len);
 	memcpy(run->new_ + run->len, block->data, len);
 	run->len += len;
 	return 0;
@@ -396,4 +400,39 @@ int blk_overlay_walk(struct blk *b,
 			return r;
 	}
 	return run_flush(&run);
+}
+
+/* ---- where a volume lies ---- */
+
+struct places {
+	int (*fn)(void *arg, struct blk *under, uint64_t off, uint64_t len);
+	void *arg;
+	struct err *e;
+	unsigned depth;
+};
+
+static int find_places(void *arg, struct blk *b, uint64_t off, uint64_t len)
+{
+	struct places *p = arg;
+	int r;
+
+	if (overlay_of(b))
+		return p->fn(p->arg, b, off, len);
+	if (!b->ops->below || p->depth == PLACES_DEPTH)
+		return err_set(p->e, -EOPNOTSUPP, "%s layer: what is written to it has no one place on a disk", b->ops->kind);
+	p->depth++;
+	r = b->ops->below(b, off, len, find_places, p);
+	p->depth--;
+	return r;
+}
+
+int blk_places(struct blk *b, uint64_t off, uint64_t len,
+	       int (*fn)(void *arg, struct blk *under, uint64_t off, uint64_t len), void *arg, struct err *e)
+{
+	struct places p = {.fn = fn, .arg = arg, .e = e};
+
+	if (off > b->size || len > b->size - off)
+		return err_set(e, -ERANGE, "%ju bytes at byte %ju: outside the %ju bytes there are", (uintmax_t)len,
+			       (uintmax_t)off, (uintmax_t)b->size);
+	return len ? find_places(&p, b, off, len) : 0;
 }

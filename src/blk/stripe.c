@@ -59,6 +59,28 @@ static int stripe_pwrite(struct blk *b, const void *buf, size_t len, uint64_t of
 	return 0;
 }
 
+/* Of more than one chunk: the rows of chunks it touches, in every leg. */
+static int stripe_below(struct blk *b, uint64_t off, uint64_t len,
+			int (*fn)(void *arg, struct blk *under, uint64_t off, uint64_t len), void *arg)
+{
+	const struct blk_stripe *s = (const struct blk_stripe *)b;
+	uint64_t row = s->chunk * s->n, first = off / row, last = (off + len - 1) / row;
+
+	if (off % s->chunk + len <= s->chunk) {
+		uint64_t at = 0;
+		size_t n = 0, leg = find_leg(s, off, (size_t)len, &at, &n);
+
+		return fn(arg, s->legs[leg].under, at, len);
+	}
+	for (size_t i = 0; i < s->n; i++) {
+		int r = fn(arg, s->legs[i].under, s->legs[i].off + first * s->chunk, (last - first + 1) * s->chunk);
+
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
 static void stripe_close(struct blk *b)
 {
 	struct blk_stripe *s = (struct blk_stripe *)b;
@@ -73,6 +95,7 @@ static const struct blk_ops stripe_ops = {
 	.pread = stripe_pread,
 	.pwrite = stripe_pwrite,
 	.close = stripe_close,
+	.below = stripe_below,
 };
 
 static const struct blk_ops stripe_ops_read_only = {

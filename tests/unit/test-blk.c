@@ -85,7 +85,8 @@ static void strict_close(struct blk *b)
 	free(s);
 }
 
-static const struct blk_ops strict_ops = {"strict", strict_pread, strict_pwrite, strict_close};
+static const struct blk_ops strict_ops = {
+	.kind = "strict", .pread = strict_pread, .pwrite = strict_pwrite, .close = strict_close};
 
 static struct strict *new_strict(void)
 {
