@@ -286,7 +286,7 @@ static bool fits(const struct pool *p, const struct target *t)
 	return p->njobs < p->ncpu && (!p->njobs || p->memory_used + t->memory + overhead <= p->memory);
 }
 
-/* The next thing to start: a header that nobody works on, else one more form of a header where cores are
+/* The next thing to start: a header that nobody works on, else one more key on a header where cores are
  * idle. */
 static struct target *next_target(struct pool *p)
 {
@@ -299,7 +299,8 @@ static struct target *next_target(struct pool *p)
 			continue;
 		if (!t->running)
 			return t;
-		if (!second && p->cores_used + t->cores <= p->ncpu)
+		/* another key, never a second form of a key whose first is under way: it would cost as much as the whole answer */
+		if (!second && p->cores_used + t->cores <= p->ncpu && next_pair(t)->index == 0)
 			second = t;
 	}
 	return second;
