@@ -25,6 +25,13 @@ static const struct advice {
 	  "aderescue save DIR", "aderescue explain os-header-lost"},
 	 {"no enable, disable, mkfs, fsck, luksFormat; write nothing to the disk: older copies may still be "
 	  "on it"}},
+	{"os-header-lost, but a copy opens it",
+	 {"az snapshot create -g RG -n {name}-before --source OSDISK",
+	  "aderescue save DIR        keeps the copy that opens the root, in DIR/headers",
+	  "aderescue chroot --stage      put that copy to /boot/luks/osluksheader; nothing is written until commit",
+	  "aderescue explain os-header-lost"},
+	 {"no enable, disable, mkfs, fsck, luksFormat before the header is back",
+	  "never delete the initramfs images of this VM: one of them may hold the only header"}},
 	{"root-locked",
 	 {"az vm deallocate -g RG -n RESCUEVM; az vm start -g RG -n RESCUEVM    brings the BEK VOLUME",
 	  "aderescue diagnose", "az disk show -g RG -n OSDISK --query encryptionSettingsCollection",
@@ -62,7 +69,9 @@ static const struct advice {
 	 {"no enable, fsck, mkfs: what is left of the plaintext would be lost"}},
 	{"vg-removed",
 	 {"az snapshot create -g RG -n {name}-before --source OSDISK",
-	  "aderescue save DIR        also keeps LVM's texts", "aderescue explain vg-removed"},
+	  "aderescue save DIR        also keeps LVM's texts",
+	  "aderescue cp -a :/ OUT    takes the files out, through the text from before",
+	  "aderescue explain vg-removed"},
 	 {"no vgcreate, pvcreate, mkfs on {root}"}},
 	{"only-header-copy",
 	 {"az snapshot create -g RG -n {name}-before --source OSDISK",
@@ -234,6 +243,16 @@ static int advise_never_delete(struct judgement *j)
 	return 0;
 }
 
+/* The table's word for the row. */
+static const char *advice_id(const struct judgement *j)
+{
+	const struct volume *root = j->vm->root_volume;
+
+	if (j->rule == &rule_os_header_lost && root && root->state == VS_OPENED)
+		return "os-header-lost, but a copy opens it";
+	return j->rule->id;
+}
+
 int advise(struct judgement *j)
 {
 	int err = 0;
@@ -241,7 +260,7 @@ int advise(struct judgement *j)
 	if (j->verdict == VERDICT_STALE)
 		err = advise_stale(j);
 	for (size_t i = 0; !err && i < sizeof(table) / sizeof(*table); i++) {
-		if (!str_eq(table[i].id, j->rule->id))
+		if (!str_eq(table[i].id, advice_id(j)))
 			continue;
 		for (size_t k = 0; !err && k < MAX_LINES && table[i].next[k]; k++)
 			err = next(j, table[i].next[k]);

@@ -131,3 +131,25 @@ own_luks() {
 	rm plain.img
 	disk data.img
 }
+# ---- the initramfs of an image's /boot ----
+# initrd_take IMAGE PARTNO PATH: its last part, unpacked, into main/; what is before it into early.tmp
+initrd_take() {
+	debugfs -R "dump $3 initrd.tmp" "$1?offset=$(part_offset "$1" "$2")" 2>/dev/null
+	python3 - <<-'END'
+	data = open("initrd.tmp", "rb").read()
+	at = data.index(b"\x1f\x8b\x08")
+	open("early.tmp", "wb").write(data[:at])
+	open("main.tmp", "wb").write(data[at:])
+	END
+	mkdir main
+	gzip -dc main.tmp | (cd main && cpio --quiet -idm)
+	rm initrd.tmp main.tmp
+}
+# initrd_put IMAGE PARTNO PATH COMPRESSOR...: main/ becomes the last part
+initrd_put() {
+	find main -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
+	mkdir -p "t$(dirname "$3")"
+	(cd main && find . | sort | cpio --quiet --reproducible -o -H newc -R 0:0) | "${@:4}" | cat early.tmp - >"t$3"
+	rm -r main early.tmp
+	merge "$1" "$2"
+}
