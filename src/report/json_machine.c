@@ -75,7 +75,7 @@ static struct json_object *json_root(const struct vm *vm)
 	else if (v && (v->state == VS_LOCKED || v->state == VS_OPAQUE || v->state == VS_UNKNOWN))
 		add(o, "encrypted", v->state == VS_UNKNOWN ? NULL : json_object_new_boolean(1));
 	else
-		add(o, "encrypted", vm->root ? json_object_new_boolean(vm->root_raw != NULL && vm->root_raw != vm->root) : NULL);
+		add(o, "encrypted", v && vm->root ? json_object_new_boolean(0) : NULL);
 	return o;
 }
 

@@ -326,8 +326,9 @@ static int boot_lvm(const struct vm *vm, struct future *f)
 
 	if (request_pending(vm, &why) != TRI_NO)
 		return will(f, OUT_DESTROYS,
-			    "ADE runs a request that was never run: it then overwrites the header of the OS "
-			    "volume");
+			    "ADE runs a request that was never run: it then %s",
+			    online_distro(vm) ? "overwrites the header of the OS volume with zeroes"
+					      : "removes the volume group of the running system");
 	return will(f, OUT_NOTHING, "boots; ADE does nothing as long as no new request comes");
 }
 
@@ -353,10 +354,16 @@ static int enable_of(const struct judgement *j, struct future *f)
 
 	if (j->vm->boot_patched && j->verdict == VERDICT_STALE)
 		return will(f, OUT_FAILS, "the VM does not boot before its boot configuration is repaired");
-	if (enc == TRI_YES && j->vm->root_lvm)
+	if (enc == TRI_YES && j->vm->root_lvm && os_is_encrypted(j->vm) != TRI_NO) {
+		cleanup_free char *why = NULL;
+
+		if (patch_marker(j->vm, &why) == TRI_YES)
+			return will(f, OUT_WORKS,
+				    "safe (markers present): the same settings do nothing; changed ones rotate the key");
 		return will(f, OUT_UNKNOWN,
 			    "not before the markers are checked: with the root on LVM they are what keeps "
 			    "ADE from starting over");
+	}
 	if (enc == TRI_YES)
 		return will(f, OUT_WORKS,
 			    "safe: the same settings do nothing; changed ones rotate the key; only the type "

@@ -1,36 +1,55 @@
 /* SPDX-License-Identifier: MIT */
-/* Row 11: the OS is encrypted, its root lies on LVM, and the marker that keeps ADE from beginning anew is
- * missing. LVM is not read yet: with an LVM root this holds where everything needed was read all the same,
- * and otherwise cannot be told; it never "does not hold". Without LVM it does not hold: there ADE sees
- * osencrypt among the mounts. */
+/* Row 11: the OS is encrypted, its root lies on LVM inside that, and the marker that keeps ADE from beginning anew is missing.
+ * It does not hold without LVM, nor where the LUKS volume lies on a logical volume: there ADE sees osencrypt among the mounts;
+ * nor on EL6, whose method asks for nothing of the kind. */
+#include <stdlib.h>
 #include <string.h>
 
 #include "rule/facts.h"
 #include "rule/list.h"
 
-static bool lvm_root(const struct vm *vm)
+static bool is_el(const struct vm *vm, const char *major)
 {
-	const struct volume *v = vm->root_volume;
+	static const char *const ids[] = {"rhel", "centos", "ol"};
+	size_t n = strlen(major);
 
-	return vm->root_lvm || (v && v->inner && strcmp(v->inner->fmt, "LVM2_member") == 0) ||
-	       (v && v->node && strcmp(v->node->fmt, "LVM2_member") == 0);
+	for (size_t i = 0; i < sizeof(ids) / sizeof(*ids); i++)
+		if (str_eq(vm->os.id, ids[i]) && vm->os.version && !strncmp(vm->os.version, major, n) &&
+		    (!vm->os.version[n] || vm->os.version[n] == '.'))
+			return true;
+	return false;
+}
+
+static void say_how(struct finding *f, const struct vm *vm)
+{
+	if (is_el(vm, "7"))
+		finding_say(f, "%s %s: the next enable with a new sequence number would remove the volume group under the running system", vm->os.id,
+			    vm->os.version);
+	else
+		finding_say(f, "the next enable with a new sequence number would overwrite /boot/luks/osluksheader with zeroes");
+	if (!vm->state.nmarkers)
+		finding_say(f, "no marker is there at all");
 }
 
 static enum tri check(const struct vm *vm, struct findings *out, char **why)
 {
+	enum tri t, enc;
 	struct finding *f;
 
-	if (!lvm_root(vm))
-		return vm->root ? TRI_NO
-				: cannot_tell(why, "the root file system was not read, it may lie on LVM");
-	if (!vm->root || os_encrypted(vm, why) != TRI_YES ||
-	    marker_there(vm, "PatchBootSystemState", why) != TRI_NO)
-		return cannot_tell(why, "the root lies on LVM, which is not read yet");
+	if (!vm->root)
+		return cannot_tell(why, "the root file system was not read, it may lie on LVM");
+	if (!vm->root_lvm || is_el(vm, "6"))
+		return TRI_NO;
+	enc = os_encrypted(vm, why);
+	t = marker_there(vm, "PatchBootSystemState", why);
+	t = tri_and(enc, tri_not(t));
+	if (t != TRI_YES)
+		return t;
 
-	f = finding_add(out, &rule_lvm_marker_missing, vm->state.mount ? vm->state.mount->node : NULL,
-			vm->state.path, 0);
-	finding_say(f, "the OS is encrypted with its root on LVM, and "
-		       "os_encryption_markers/PatchBootSystemState is not there");
+	f = finding_add(out, &rule_lvm_marker_missing, vm->state.mount ? vm->state.mount->node : vm->root, vm->state.path, 0);
+	finding_say(f, "the OS is encrypted with its root on LVM (%s), and "
+		       "os_encryption_markers/PatchBootSystemState is not there", or_dash(vm->root_lv));
+	say_how(f, vm);
 	return TRI_YES;
 }
 

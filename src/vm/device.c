@@ -11,6 +11,7 @@
 
 #include "base/str.h"
 #include "format/luks.h"
+#include "format/lvm.h"
 #include "vm/machine.h"
 
 /* ---- reading the name ---- */
@@ -251,6 +252,28 @@ static bool is_dm_name(const char *name, const char *dm)
 	return name > slash && (!*name || *name == '#');
 }
 
+/* By the names in the metadata of its group; by the node's where that is not to be had. */
+static bool is_lv(const struct node *n, const char *want)
+{
+	const char *lv = strchr(n->name, '/');
+	struct lvm_vg_info vg;
+	size_t len, lvlen;
+
+	if (!lv || !n->nparents || !lvm_vg_info(n->parents[0], &vg))
+		return is_name(n->name, want);
+	len = strlen(vg.name);
+	lvlen = strcspn(++lv, "#");
+	return !strncmp(want, vg.name, len) && want[len] == '/' && strlen(want + len + 1) == lvlen &&
+	       !strncmp(want + len + 1, lv, lvlen);
+}
+
+static bool is_lv_mapper(const struct node *n, const char *want)
+{
+	cleanup_free char *name = lvm_mapper_name(n);
+
+	return name ? str_eq(name, want) : is_dm_name(n->name, want);
+}
+
 static bool matches(const struct machine *m, const struct dev *d, const struct node *n)
 {
 	switch (d->kind) {
@@ -264,9 +287,9 @@ static bool matches(const struct machine *m, const struct dev *d, const struct n
 	case DEV_PARTLABEL:
 		return *d->value && str_eq(n->partname, d->value);
 	case DEV_LV:
-		return n->kind == KIND_LV && is_name(n->name, d->value);
+		return n->kind == KIND_LV && is_lv(n, d->value);
 	case DEV_MAPPER:
-		return n->kind == KIND_LV && is_dm_name(n->name, d->value);
+		return n->kind == KIND_LV && is_lv_mapper(n, d->value);
 	case DEV_OS:
 		return n->disk == m->os_disk && m->os_disk >= 0 &&
 		       (d->partno ? n->kind == KIND_PARTITION && n->partno == d->partno

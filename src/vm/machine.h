@@ -75,11 +75,15 @@ int infos_read(struct work *, struct err *e);                           /* infos
 void infos_done(struct work *);
 int roots_find(struct work *, struct err *e);                           /* roots.c */
 int boots_find(struct work *, struct err *e);                           /* disks with a /boot and no root */
+bool disk_starts(const struct work *, int disk);                         /* the firmware starts from it, by its partitions or boot sector */
 void boots_find_root(struct machine *);                                 /* root_raw where the root cannot be read; after boot_read */
 struct machine *machine_new(struct work *, struct err *e);
 void machines_done(struct work *);                                      /* vm.c: of a work's machines and infos */
 void machine_seed(struct machine *, const struct node *);
 int mounts_read(struct machine *, struct err *e);                       /* mounts.c */
+/* rootvg.c: where a disk has physical volumes and no root, the volumes of a removed group as nodes, read-only; before roots_find. */
+int removed_open(struct work *, struct err *e);
+int removed_read(struct machine *, struct err *e);                      /* vm->removed_vg; once root_raw is known */
 int group_disks(struct work *, int **ret_unassigned, size_t *ret_n, struct err *e);     /* group.c */
 bool disk_is_free(const struct work *, int disk);                       /* belongs to no machine */
 int volumes_read(struct machine *, struct err *e);                      /* volumes.c */

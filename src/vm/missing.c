@@ -8,6 +8,7 @@
 
 #include "base/str.h"
 #include "base/vec.h"
+#include "format/lvm.h"
 #include "vm/machine.h"
 
 /* ---- sentences ---- */
@@ -65,13 +66,17 @@ static bool could_be_ade(const struct tab_row *row)
 	return !*key || str_eq_nocase(key, "none") || str_eq(key, "-");
 }
 
-static bool is_ade_row(const struct machine *m, const struct tab_row *row)
+static bool is_row_of_ade(const struct machine *m, const char *file, const struct tab_row *row)
 {
 	for (size_t i = 0; i < m->vm->nlines; i++)
-		if (str_eq(m->vm->lines[i].file, "/etc/crypttab") && m->vm->lines[i].row &&
-		    m->vm->lines[i].row->line == row->line)
+		if (str_eq(m->vm->lines[i].file, file) && m->vm->lines[i].row && m->vm->lines[i].row->line == row->line)
 			return true;
 	return false;
+}
+
+static bool is_ade_row(const struct machine *m, const struct tab_row *row)
+{
+	return is_row_of_ade(m, "/etc/crypttab", row);
 }
 
 static int miss_crypttab(struct machine *m, struct err *e)
@@ -90,6 +95,48 @@ static int miss_crypttab(struct machine *m, struct err *e)
 			return err_oom(e);
 		if (miss(m, e, "/etc/crypttab line %u names %s, and no attached disk is it", row->line,
 			 device) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* A logical volume, or a mapper that is not ADE's, which fstab mounts and nothing attached is. Where a volume is still locked it
+ * may lie in that one; then nothing is said of it but that it is locked. */
+static int miss_mapped(struct machine *m, struct err *e)
+{
+	for (size_t i = 0; i < m->fstab.n; i++) {
+		const struct tab_row *row = &m->fstab.v[i];
+		cleanup_free char *device = NULL;
+		const struct node *n;
+		struct dev d;
+		char why[200];
+
+		dev_parse(m, tab_f(row, 0), &d);
+		if ((d.kind != DEV_LV && d.kind != DEV_MAPPER) || tab_option(tab_f(row, 3), "noauto", NULL) ||
+		    is_row_of_ade(m, "/etc/fstab", row) || dev_find(m, tab_f(row, 0), &n, why) != FOUND_NONE)
+			continue;
+		device = str_escape(tab_f(row, 0), strlen(tab_f(row, 0)), false);
+		if (!device)
+			return err_oom(e);
+		if (miss(m, e, "/etc/fstab line %u names %s, and no attached disk holds it", row->line, device) < 0)
+			return -ENOMEM;
+	}
+	return 0;
+}
+
+/* A volume group of this machine that is not whole. */
+static int miss_pvs(struct machine *m, struct err *e)
+{
+	for (size_t i = 0; i < m->w->g->n; i++) {
+		const struct node *n = m->w->g->nodes[i];
+		struct lvm_vg_info vg;
+		bool mine = false;
+
+		if (!lvm_vg_info(n, &vg) || !vg.nmissing || vg.from_old_text)
+			continue;
+		for (size_t d = 0; d < m->w->ndisks; d++)
+			mine |= m->disk[d] && node_is_on_disk(n, (int)d);
+		if (mine && miss(m, e, "volume group %s lacks %zu of its physical volumes (%s)", n->name, vg.nmissing, vg.missing[0]) < 0)
 			return -ENOMEM;
 	}
 	return 0;
@@ -297,6 +344,10 @@ int missing_read(struct machine *m, struct err *e)
 
 	if (r == 0)
 		r = miss_crypttab(m, e);
+	if (r == 0)
+		r = miss_mapped(m, e);
+	if (r == 0)
+		r = miss_pvs(m, e);
 	if (r == 0 && status_says_data(m) && !has_encrypted_data(m))
 		r = miss(
 			m, e,

@@ -53,26 +53,82 @@ void machine_seed(struct machine *m, const struct node *n)
 			m->seed[d] = m->disk[d] = true;
 }
 
-static bool has_lv(const struct node *n)
+static bool has_type(const struct node *n, const char *const *types)
 {
+	for (; *types; types++)
+		if (str_eq_nocase(n->parttype, *types))
+			return true;
+	return false;
+}
+
+/* What a firmware starts from: only OS disks have it. */
+static bool is_firmware_part(const struct node *n)
+{
+	static const char *const types[] = { "c12a7328-f81f-11d2-ba4b-00a0c93ec93b", "0xef",
+					     "21686148-6449-6e6f-744e-656564454649",
+					     "9e1a2d38-c612-4316-aa26-8b49521e5a8b", NULL };
+
+	return n->kind == KIND_PARTITION && has_type(n, types);
+}
+
+/* GRUB's first stage in the boot sector: how disks without such a partition start. */
+static bool has_grub(const struct node *disk)
+{
+	uint8_t code[440];
+
+	return disk->blk && disk->blk->size >= 512 &&
+	       blk_pread(disk->blk, code, sizeof(code), 0, NULL) == 0 &&
+	       memmem(code, sizeof(code), "GRUB", 4);
+}
+
+bool disk_starts(const struct work *w, int disk)
+{
+	bool found = disk >= 0 && (size_t)disk < w->ndisks && w->disks[disk] && has_grub(w->disks[disk]);
+
+	for (size_t i = 0; i < w->g->n && !found; i++)
+		found = disk >= 0 && w->g->nodes[i]->disk == disk && is_firmware_part(w->g->nodes[i]);
+	return found;
+}
+
+/* The LV nearest to the root; *ret_above: no LUKS volume lies between. */
+static const struct node *root_lv(const struct node *n, bool *ret_above)
+{
+	*ret_above = true;
 	for (unsigned depth = 0; n && depth < 20; depth++) {
 		if (n->kind == KIND_LV)
-			return true;
+			return n;
+		*ret_above &= n->kind != KIND_LUKS;
 		n = n->nparents ? n->parents[0] : NULL;
 	}
-	return false;
+	*ret_above = false;
+	return NULL;
+}
+
+/* A volume group can lie on several disks: the root's device is the PV on the disk that the firmware starts from. */
+static const struct node *root_device(const struct work *w, const struct node *n)
+{
+	for (unsigned depth = 0; n && n->kind == KIND_LV && n->nparents && depth < 20; depth++) {
+		const struct node *vg = n->parents[0], *pv = vg->nparents ? vg->parents[0] : NULL;
+
+		for (size_t i = vg->nparents; vg->kind == KIND_VG && i-- > 0;)
+			if (disk_starts(w, node_disk(vg->parents[i])))
+				pv = vg->parents[i];
+		n = pv;
+	}
+	return n ? node_raw(n) : NULL;
 }
 
 static int add_root(struct work *w, const struct node *n, struct err *e)
 {
 	struct machine *m = machine_new(w, e);
+	const struct node *lv;
 
 	if (!m)
 		return -ENOMEM;
 	m->vm->root = n;
-	m->vm->root_raw = node_raw(n);
-	m->vm->root_lvm = has_lv(n);
-	m->vm->root_lv = n->kind == KIND_LV ? n->name : NULL;
+	m->vm->root_raw = root_device(w, n);
+	lv = root_lv(n, &m->vm->root_lvm);
+	m->vm->root_lv = lv ? lv->name : NULL;
 	m->os_disk = node_disk(m->vm->root_raw);
 	machine_seed(m, n);
 	return 0;
@@ -158,24 +214,6 @@ static bool is_known_else(const struct node *n)
 	return *n->fmt;
 }
 
-static bool has_type(const struct node *n, const char *const *types)
-{
-	for (; *types; types++)
-		if (str_eq_nocase(n->parttype, *types))
-			return true;
-	return false;
-}
-
-/* What a firmware starts from: only OS disks have it. */
-static bool is_firmware_part(const struct node *n)
-{
-	static const char *const types[] = { "c12a7328-f81f-11d2-ba4b-00a0c93ec93b", "0xef",
-					     "21686148-6449-6e6f-744e-656564454649",
-					     "9e1a2d38-c612-4316-aa26-8b49521e5a8b", NULL };
-
-	return n->kind == KIND_PARTITION && has_type(n, types);
-}
-
 /* Is it a thing that a root or a /boot is made of, and that cannot be read? */
 static bool is_unread(const struct node *n)
 {
@@ -188,29 +226,17 @@ static bool is_unread(const struct node *n)
 	return n->state != NODE_OPEN || plain_is_opaque(n->blk, NULL, NULL) == TRI_YES;
 }
 
-/* GRUB's first stage in the boot sector: how disks without such a partition start. */
-static bool has_grub(const struct node *disk)
-{
-	uint8_t code[440];
-
-	return disk->blk && disk->blk->size >= 512 &&
-	       blk_pread(disk->blk, code, sizeof(code), 0, NULL) == 0 &&
-	       memmem(code, sizeof(code), "GRUB", 4);
-}
-
 static bool is_os_disk(const struct work *w, int disk)
 {
-	bool firmware = has_grub(w->disks[disk]), unread = false;
+	bool unread = false;
 
 	for (size_t i = 0; i < w->g->n; i++) {
 		const struct node *n = w->g->nodes[i];
 
-		if (n->kind != KIND_PARTITION || n->disk != disk)
-			continue;
-		firmware |= is_firmware_part(n);
-		unread |= !is_firmware_part(n) && is_unread(n);
+		if (n->kind == KIND_PARTITION && n->disk == disk)
+			unread |= !is_firmware_part(n) && is_unread(n);
 	}
-	return firmware && unread;
+	return unread && disk_starts(w, disk);
 }
 
 static int find_unread(struct work *w, struct err *e)

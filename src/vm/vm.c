@@ -32,6 +32,9 @@ void vm_free(struct vm *vm)
 	free(vm->disks);
 	free_texts(vm->var_missing, vm->nvar_missing);
 	free_texts(vm->missing, vm->nmissing);
+	free(vm->removed_vg.why);
+	free(vm->removed_vg.now);
+	free(vm->removed_vg.name);
 	free(vm);
 }
 
@@ -62,6 +65,8 @@ static int find_machines(struct work *w, struct err *e)
 	int r = infos_read(w, e);
 
 	if (r == 0)
+		r = removed_open(w, e);
+	if (r == 0)
 		r = roots_find(w, e);
 	for (size_t i = 0; r == 0 && i < w->n; i++)
 		r = mounts_read(w->v[i], e);
@@ -91,7 +96,7 @@ static int read_facts(struct machine *m, struct err *e)
 		r = lines_read(vm, e);
 	if (r == 0 && !vm->root)
 		boots_find_root(m);
-	return r;
+	return r < 0 ? r : removed_read(m, e);
 }
 
 static int read_volumes(struct machine *m, struct err *e)

@@ -201,13 +201,27 @@ struct log_facts {                      /* extension.log */
 	bool none_type, cannot_find_passphrase, true_not_in_list, bytes_like;
 };
 
+/* Row 7b: the physical volume that the root was on names no logical volumes any more, but its ring has an older text that does. */
+struct removed_vg {
+	enum tri is; char *why;         /* TRI_UNKNOWN: why */
+	const struct node *pv;          /* looked at, as a device or inside the opened volume; NULL: there is none */
+	bool encrypted;                 /* ... inside the opened volume */
+	char *now;                      /* the VG that it names now, without volumes; NULL: none */
+	char *name;                     /* TRI_YES: of the text to keep, from before the removals */
+	uint64_t seqno, offset; size_t nlvs; int64_t when;
+	const struct node *opened;      /* the VG of that text, read-only; NULL: could not be put together */
+};
+
 struct vm {
 	char *name;                     /* /etc/hostname cleaned for display, or NULL */
 	char *machine_id, *vm_id;
 	int64_t last_boot, last_write;  /* seconds, 0: not told */
 	const struct node *root_raw;    /* the raw root device (partition or disk); NULL: not found */
 	const struct node *root;        /* the node with the root file system; NULL: not readable */
-	bool root_lvm; const char *root_lv;
+	/* a logical volume lies between the root and the LUKS volume or partition: the list of mounts never shows osencrypt */
+	bool root_lvm;
+	const char *root_lv;            /* the LV that the root is, or that its LUKS volume lies on; NULL: none */
+	struct removed_vg removed_vg;
 	const struct node *boot, *esp;
 	int *disks; size_t ndisks;      /* indexes of this machine's disks */
 	struct tree tree;

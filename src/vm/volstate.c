@@ -132,12 +132,42 @@ static int prove_fs(struct volume *v, struct err *e)
 	return set_why(v, why, e);
 }
 
+/* No volumes on it: then all behind its metadata has to be zero. */
+static int prove_empty_pv(struct volume *v, struct err *e)
+{
+	cleanup_blk struct blk *rest = NULL;
+	struct err why = { "" };
+	bool blank = false;
+	enum tri opaque;
+
+	v->plain = TRI_UNKNOWN;
+	if (v->node->blk->size <= 2 * (uint64_t)TABLE)
+		return set_why(v, str_printf("a physical volume too small to hold anything"), e);
+	if (blk_open_window(v->node->blk, TABLE, v->node->blk->size - 2 * (uint64_t)TABLE, &rest, e) < 0)
+		return -ENOMEM;
+	opaque = plain_is_opaque(rest, &blank, &why);
+	v->plain = blank ? TRI_YES : opaque == TRI_YES ? TRI_NO : TRI_UNKNOWN;
+	return set_why(v,
+		       str_printf("no logical volumes lie on it, and what was looked at is %s",
+				  blank			? "zero"
+				  : opaque == TRI_YES	? "ciphertext"
+				  : opaque == TRI_NO	? "not"
+							: "not to be told"),
+		       e);
+}
+
+/* An LV that is a LUKS volume is judged by itself. */
+static bool is_luks_lv(const struct volume *lv)
+{
+	return lv->state == VS_OPENED || lv->state == VS_LOCKED;
+}
+
 /* A PV is as plain as all that lies in its group. */
 static int prove_pv(struct machine *m, struct volume *v, struct err *e)
 {
 	enum tri all = TRI_YES;
 	const char *bad = NULL;
-	unsigned n = 0;
+	unsigned n = 0, luks = 0;
 
 	for (size_t i = 0; i < m->vm->nvolumes; i++) {
 		const struct volume *lv = &m->vm->volumes[i];
@@ -145,22 +175,25 @@ static int prove_pv(struct machine *m, struct volume *v, struct err *e)
 		if (lv == v || lv->node->kind != KIND_LV || !node_lies_on(lv->node, v->node))
 			continue;
 		n++;
+		if (is_luks_lv(lv)) {
+			luks++;
+			continue;
+		}
 		if (lv->plain != TRI_YES && !bad)
 			bad = lv->node->name;
 		all = tri_and(all, lv->plain);
 	}
-	if (n) {
-		v->plain = all;
-		return set_why(v,
-			       bad ? str_printf("%s, which lies on it, is not proved", bad)
-				   : str_printf("%u of %u logical volumes on it are proved", n, n),
-			       e);
-	}
-	if (!node_has_children(m->w->g, v->node)) {
-		v->plain = TRI_UNKNOWN;
+	if (!n && v->node->state != NODE_OPEN && v->node->state != NODE_DAMAGED)
 		return set_why(v, str_printf("its volume group could not be looked into"), e);
-	}
-	return prove_fs(v, e);
+	if (!n)
+		return prove_empty_pv(v, e);
+	v->plain = all;
+	if (bad)
+		return set_why(v, str_printf("%s, which lies on it, is not proved", bad), e);
+	return set_why(v,
+		       luks ? str_printf("%u of %u logical volumes on it are proved, %u judged by their LUKS header", n - luks, n, luks)
+			    : str_printf("%u of %u logical volumes on it are proved", n, n),
+		       e);
 }
 
 static bool is_pv(const struct volume *v)

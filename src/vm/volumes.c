@@ -11,7 +11,7 @@
 #include "vm/facts.h"
 #include "vm/machine.h"
 
-enum { MAX_SMALL = 16 << 20, MAX_TYPED = 256 << 20 };
+enum { MAX_SMALL = 16 << 20, MAX_TYPED = 256 << 20, MAX_DEPTH = 20 };
 
 static bool has_partitions(const struct work *w, const struct node *n)
 {
@@ -24,12 +24,23 @@ static bool has_partitions(const struct work *w, const struct node *n)
 	return false;
 }
 
+/* Does all that n lies on lie in opened LUKS volumes? Of a group on several devices, some may be plain. */
+static bool is_in_luks(const struct node *n, unsigned depth)
+{
+	if (n->kind == KIND_LUKS)
+		return true;
+	for (size_t i = 0; i < n->nparents; i++)
+		if (depth > MAX_DEPTH || !is_in_luks(n->parents[i], depth + 1))
+			return false;
+	return n->nparents > 0;
+}
+
 static bool is_volume(const struct work *w, const struct node *n)
 {
 	if (n->kind == KIND_VG || n->kind == KIND_LUKS || has_partitions(w, n))
 		return false;
 	if (n->kind == KIND_LV || n->kind == KIND_MD)
-		return !node_luks_above(n) || str_eq(n->fmt, "crypto_LUKS");
+		return !is_in_luks(n, 0) || str_eq(n->fmt, "crypto_LUKS");
 	return true;
 }
 

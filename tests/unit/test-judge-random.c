@@ -120,6 +120,8 @@ static void random_os(struct build *b)
 	if (one_in(10))
 		b->vm.root_volume->plain = (enum tri)dice(3);
 	b->vm.root_lvm = one_in(12);
+	if (one_in(12))
+		b->vm.removed_vg.is = TRI_UNKNOWN;
 }
 
 static void random_rest(struct build *b)
@@ -221,7 +223,7 @@ static bool not_seen(const struct build *b, const char **what)
 	return b->vm.state.have == HAVE_UNKNOWN || !b->vm.root || b->fs.stale ||
 	       b->vm.bootf.have != HAVE_YES || !b->vm.bootf.read_whole ||
 	       b->vm.crypttab_file.have == HAVE_UNKNOWN || b->vm.old_places == HAVE_UNKNOWN ||
-	       b->vm.root_lvm || (b->vm.boot && b->boot_fs.stale);
+	       b->vm.removed_vg.is == TRI_UNKNOWN || (b->vm.boot && b->boot_fs.stale);
 }
 
 static bool disk_missing(const struct build *b, const char **what)
@@ -266,7 +268,7 @@ static void check_invariants(const struct build *b, const struct judgement *j, u
 	if (j->verdict == VERDICT_NO_STATE)
 		cr_assert_not(header_file(b), "machine %u: %s beside a header file", seed, j->rule->id);
 	if (j->verdict == VERDICT_CONSISTENT)
-		cr_assert_not(b->vm.state.have == HAVE_UNKNOWN || b->fs.stale || b->vm.root_lvm,
+		cr_assert_not(b->vm.state.have == HAVE_UNKNOWN || b->fs.stale || b->vm.removed_vg.is != TRI_NO,
 			      "machine %u: %s", seed, j->rule->id);
 	if (j->clean_allowed) {
 		cr_assert_eq(j->verdict, VERDICT_STALE);

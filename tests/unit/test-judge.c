@@ -171,15 +171,30 @@ Test(judge, e7_a_plain_looking_root_with_a_reencryption_in_its_header_is_unfinis
 	cr_assert_not(j->clean_allowed);
 }
 
-Test(judge, e8_an_encrypted_lvm_root_cannot_be_called_consistent_before_lvm_is_read)
+Test(judge, e8_an_encrypted_lvm_root_with_its_markers_is_consistent)
 {
 	b_encrypted_os(&b);
 	b.vm.root_lvm = true;
 	b.vm.os.id = b_str("rhel");
 	b.vm.os.version = b_str("8.8");
 	b_config(&b, CONFIG("All", "2"));
+	b_params(&b, PARAMS("https://kv/"));
 	b_marker(&b, "PrereqState");
 	b_marker(&b, "PatchBootSystemState");
+	b_settings(&b, 2, "EnableEncryption", "All", "https://kv/");
+	expect("consistent", "consistent", "intact", 0);
+	cr_assert_eq(j->enable.outcome, OUT_WORKS);
+	cr_assert(strstr(j->enable.text, "markers"), "%s", j->enable.text);
+}
+
+Test(judge, consistent_is_not_said_where_the_volume_group_cannot_be_told)
+{
+	b_encrypted_os(&b);
+	b_config(&b, CONFIG("All", "2"));
+	b_params(&b, PARAMS("https://kv/"));
+	b_settings(&b, 2, "EnableEncryption", "All", "https://kv/");
+	b.vm.removed_vg.is = TRI_UNKNOWN;
+	b.vm.removed_vg.why = b_str("its metadata is damaged");
 	expect("unknown", "undecided", "unknown", 8);
 }
 
@@ -393,14 +408,15 @@ Test(judge, a_dangerous_row_is_given_though_rows_above_cannot_be_told)
 {
 	b_file(&b, "azureluksheader1", SK_LUKS_HEADER, 1)->is_luks = true;
 	b_volume(&b, "sde1", VOL_DATA, VS_UNKNOWN);
-	b.vm.root_lvm = true;
+	b.vm.removed_vg.is = TRI_UNKNOWN;
 	expect("dangerous", "only-header-copy", "at-risk", 7);
 }
 
 Test(judge, stale_is_undecided_where_a_row_above_cannot_be_told)
 {
 	b_config(&b, CONFIG("All", "1"));
-	b.vm.root_lvm = true;
+	b.vm.removed_vg.is = TRI_UNKNOWN;
+	b.vm.removed_vg.why = b_str("its metadata is damaged");
 	expect("unknown", "undecided", "unknown", 8);
 	not_found("stale-state");
 	not_found("stale-config-no-key");
@@ -410,10 +426,13 @@ Test(judge, stale_is_undecided_where_a_row_above_cannot_be_told)
 	cr_assert_not(j->clean_allowed);
 }
 
-Test(judge, no_state_is_undecided_on_lvm)
+Test(judge, a_plain_root_on_lvm_is_judged_as_any_other)
 {
 	b.vm.root_lvm = true;
-	expect("unknown", "undecided", "unknown", 8);
+	expect("no-state", "no-state", "intact", 0);
+	b_config(&b, CONFIG("All", "1"));
+	expect("stale", "stale-state", "intact", 4);
+	not_found("lvm-marker-missing");
 }
 
 Test(judge, a_plain_machine_has_no_state)

@@ -284,17 +284,33 @@ Test(rows, an_attached_header_is_never_a_copy_cut_off)
 	says(&b, "dd-interrupted", TRI_NO);
 }
 
-Test(rows, lvm_rows_never_say_no_on_lvm_and_never_unknown_without_it)
+Test(rows, lvm_rows_say_no_of_a_plain_root)
 {
 	says(&b, "vg-removed", TRI_NO);
 	says(&b, "lvm-marker-missing", TRI_NO);
 	b.vm.root_lvm = true;
+	says(&b, "vg-removed", TRI_NO);
+	says(&b, "lvm-marker-missing", TRI_NO);
+}
+
+Test(rows, lvm_rows_cannot_be_told_where_the_root_was_not_read)
+{
+	b.vm.root = NULL;
 	says(&b, "vg-removed", TRI_UNKNOWN);
 	says(&b, "lvm-marker-missing", TRI_UNKNOWN);
-	b.vm.root_lvm = false;
-	strcpy(((struct node *)(uintptr_t)b.vm.root_volume->node)->fmt, "LVM2_member");
+	b.vm.removed_vg.is = TRI_UNKNOWN;
 	says(&b, "vg-removed", TRI_UNKNOWN);
-	says(&b, "lvm-marker-missing", TRI_UNKNOWN);
+}
+
+Test(rows, a_removed_volume_group_is_told_with_the_text_to_keep)
+{
+	b.vm.removed_vg.is = TRI_YES;
+	b.vm.removed_vg.pv = b.vm.root_volume->node;
+	b.vm.removed_vg.name = b_str("rootvg");
+	b.vm.removed_vg.seqno = 6;
+	b.vm.removed_vg.nlvs = 5;
+	b.vm.root = NULL;
+	says(&b, "vg-removed", TRI_YES);
 }
 
 Test(rows, the_marker_is_missing_on_an_encrypted_lvm_root)
@@ -304,6 +320,21 @@ Test(rows, the_marker_is_missing_on_an_encrypted_lvm_root)
 	b_config(&b, CONFIG_ALL);
 	says(&b, "lvm-marker-missing", TRI_YES);
 	b_marker(&b, "PatchBootSystemState");
+	says(&b, "lvm-marker-missing", TRI_NO);
+}
+
+Test(rows, the_marker_does_not_matter_where_mount_shows_osencrypt_or_on_el6)
+{
+	b_encrypted_os(&b);
+	b_config(&b, CONFIG_ALL);
+	says(&b, "lvm-marker-missing", TRI_NO);
+	b.vm.root_lvm = true;
+	b.vm.os.id = b_str("centos");
+	b.vm.os.version = b_str("6.9");
+	says(&b, "lvm-marker-missing", TRI_NO);
+	b.vm.os.version = b_str("7.9");
+	says(&b, "lvm-marker-missing", TRI_YES);
+	b.vm.state.markers_have = HAVE_UNKNOWN;
 	says(&b, "lvm-marker-missing", TRI_UNKNOWN);
 }
 
