@@ -1,12 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /* Raw 4 KiB blocks by their entropy. The measure is that of the contract: Shannon entropy of the bytes of one
  * aligned block. Blocks that would cross the end of the device are not looked at: they are shorter, and short
- * runs have less entropy. */
+ * runs have less entropy. Sectors of 512 bytes that are zero are left out, as whole blocks are: where encrypted
+ * space was never written, a log or metadata record leaves single sectors of ciphertext among zeroes. */
 #include "vm/sample.h"
 
 #include <string.h>
 
 #include "base/bytes.h"
+
+enum { SECTOR = 512 };
 
 int sampler_init(struct sampler *s, struct blk *blk, uint64_t budget, struct err *e)
 {
@@ -25,11 +28,28 @@ void sampler_done(struct sampler *s)
 	s->buf = NULL;
 }
 
+/* What random bytes surely have, in so few of them: 7.59 bit on average in 512, 7.80 in 1024, 7.90 in 2048. */
+static double bits_of(size_t len)
+{
+	if (len == SAMPLE_BLOCK)
+		return SAMPLE_BITS;
+	return len < 1024 ? 7.3 : len < 2048 ? 7.6 : 7.75;
+}
+
 enum block_kind sample_kind(const uint8_t *block)
 {
-	if (bytes_all_zero(block, SAMPLE_BLOCK))
+	uint8_t sectors[SAMPLE_BLOCK];
+	size_t n = 0;
+
+	for (size_t i = 0; i < SAMPLE_BLOCK; i += SECTOR) {
+		if (bytes_all_zero(block + i, SECTOR))
+			continue;
+		memcpy(sectors + n, block + i, SECTOR);
+		n += SECTOR;
+	}
+	if (!n)
 		return BLOCK_ZERO;
-	return bytes_entropy(block, SAMPLE_BLOCK) < SAMPLE_BITS ? BLOCK_LOW : BLOCK_HIGH;
+	return bytes_entropy(sectors, n) < bits_of(n) ? BLOCK_LOW : BLOCK_HIGH;
 }
 
 int sample_at(struct sampler *s, uint64_t off, unsigned blocks, struct err *e)

@@ -478,7 +478,21 @@ Test(plain, kinds_are_told_at_the_threshold)
 	cr_expect_eq(sample_kind(p), BLOCK_LOW);
 	random_bytes(p, sizeof(p), 3);
 	cr_expect_eq(sample_kind(p), BLOCK_HIGH);
-	/* a tail of zeroes, as the last block of a compressed file has */
-	memset(p + 3500, 0, 596);
+	/* a tail of zeroes, as the last block of a compressed file has, within a sector */
+	memset(p + 3600, 0, 496);
 	cr_expect_eq(sample_kind(p), BLOCK_LOW);
+}
+
+Test(plain, sectors_of_ciphertext_among_zeroes_prove_no_plaintext)
+{
+	for (unsigned seed = 0; seed < 200; seed++)
+		for (size_t n = 512; n < 4096; n += 512) {
+			uint8_t p[4096] = { 0 };
+
+			random_bytes(p + 512, n < 3584 ? n : 3584, seed + 10);
+			cr_assert_eq(sample_kind(p), BLOCK_HIGH, "%zu bytes, seed %u", n, seed);
+			memset(p + 512, 0x20, 256);
+			if (n == 512)
+				cr_assert_eq(sample_kind(p), BLOCK_LOW);
+		}
 }
