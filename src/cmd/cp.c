@@ -128,7 +128,7 @@ static int copy_any(struct copy *c, const char *path, const char *rel, unsigned 
 		case FS_LINK:
 			ret = tree_readlink(c->tree, path, &target, &one);
 			if (ret == 0)
-				ret = broker_symlink(c->r->broker, rel, target, &one);
+				ret = broker_symlink(c->r->broker, rel, target, st.uid, st.gid, st.mtime, &one);
 			break;
 		default:
 			ret = 0;

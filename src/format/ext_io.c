@@ -178,6 +178,9 @@ int ext_lib_open(struct ext_fs *x, struct err *e)
 	/* only the superblock's own checksum was to be overlooked */
 	x->lib->flags &= ~EXT2_FLAG_IGNORE_CSUM_ERRORS;
 	x->lib->flags |= EXT2_FLAG_MASTER_SB_ONLY;
+	/* bit arrays of a large file system would take gigabytes */
+	x->lib->default_bitmap_type = EXT2FS_BMAP64_RBTREE;
+	x->desc_checked = false;
 	return 0;
 }
 

@@ -33,6 +33,7 @@ struct ext_fs {
 	struct { uint64_t block; uint8_t *buf; } nodes[EXT_NODES];
 	struct ext_dir *dirs[EXT_DIRS];
 	unsigned clock;
+	bool desc_checked;              /* before the first write: that the descriptors lie where they may */
 };
 
 struct ext_inode {

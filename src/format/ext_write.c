@@ -131,6 +131,15 @@ static int find_in(struct ext_fs *x, struct place *p, const char *new_name, stru
 	return ext_inode_read(x, ino, &p->inode, e);
 }
 
+/* Descriptors that libext2fs is asked to change must be sound. Only before the first write: it walks all groups. */
+static int check_descriptors(struct ext_fs *x, struct err *e)
+{
+	if (!x->desc_checked && ext2fs_check_desc(x->lib))
+		return err_set(e, -EROFS, "its group descriptors are damaged");
+	x->desc_checked = true;
+	return 0;
+}
+
 /* new_name: the entry must be there and this name must not; NULL: the entry may be absent. */
 static int find_place(struct ext_fs *x, const char *path, const char *new_name, struct place *p,
 		      struct err *e)
@@ -142,6 +151,9 @@ static int find_place(struct ext_fs *x, const char *path, const char *new_name, 
 	if (x->fs.write_refused || !x->lib)
 		return err_set(e, -EROFS, "%s",
 			       x->fs.write_refused ? x->fs.write_refused : "the file system is not open");
+	rc = check_descriptors(x, e);
+	if (rc)
+		return rc;
 	if (!slash || !slash[1] || strlen(slash + 1) > EXT_MAX_NAME ||
 	    (new_name && (!*new_name || strlen(new_name) > EXT_MAX_NAME)))
 		return err_set(e, -EINVAL, "not a name in a folder");

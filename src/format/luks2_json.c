@@ -15,9 +15,7 @@
 #include "base/str.h"
 
 enum {
-	MAX_DEPTH = 32,
-	MAX_VALUES = 8192, /* a full header has about 1,500 */
-	MAX_STRING = 256 << 10,
+	MAX_DEPTH = LUKS2_MAX_DEPTH,
 	MAX_KEY = 512, /* bytes of a volume key: unbound keys can be longer than ciphers need */
 	MAX_SECTOR = 4096,
 };
@@ -383,30 +381,6 @@ static const struct luks_segment *main_segment(const struct luks_info *info)
 	return found;
 }
 
-/* Standard base64 without line ends, as in all of LUKS2's JSON: how many bytes, 0 where it is none or too long. */
-static unsigned decode(const char *s, uint8_t *out, unsigned room)
-{
-	static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-	unsigned n = 0, bits = 0;
-	uint32_t word = 0;
-
-	for (; *s && *s != '='; s++) {
-		const char *p = strchr(letters, *s);
-
-		if (!p)
-			return 0;
-		word = word << 6 | (uint32_t)(p - letters);
-		bits += 6;
-		if (bits < 8)
-			continue;
-		bits -= 8;
-		if (n == room)
-			return 0;
-		out[n++] = (uint8_t)(word >> bits);
-	}
-	return s[strspn(s, "=")] ? 0 : n;
-}
-
 /* The digest of the re-encryption: what cannot be read of it does not vouch for anything. */
 static void read_reencrypt_digest(struct doc *d, struct json_object *o, int64_t iterations)
 {
@@ -416,8 +390,8 @@ static void read_reencrypt_digest(struct doc *d, struct json_object *o, int64_t 
 	if (!str_eq(text_of(o, "type"), "pbkdf2"))
 		return;
 	copy_text(o, "hash", g->hash, sizeof(g->hash));
-	g->salt_len = decode(text_of(o, "salt"), g->salt, sizeof(g->salt));
-	g->sum_len = decode(text_of(o, "digest"), g->sum, sizeof(g->sum));
+	g->salt_len = luks2_decode(text_of(o, "salt"), g->salt, sizeof(g->salt));
+	g->sum_len = luks2_decode(text_of(o, "digest"), g->sum, sizeof(g->sum));
 }
 
 static int read_digest(struct doc *d, const char *key, struct json_object *o, void *arg)
@@ -580,40 +554,6 @@ static int read_doc(struct doc *d, struct json_object *root)
 	return r < 0 ? r : 1;
 }
 
-/* Walks the text without allocating: returns the length of the object, or 0 with why set. */
-static size_t measure(const char *p, size_t n, struct err *why)
-{
-	size_t depth = 0, values = 0, string = 0;
-	bool in_string = false;
-
-	for (size_t i = 0; i < n && p[i]; i++) {
-		if (in_string) {
-			if (p[i] == '\\' && i + 1 < n && p[i + 1])
-				i++;
-			else if (p[i] == '"')
-				in_string = false;
-			if (++string > MAX_STRING)
-				return err_set(why, 0, "its JSON has a string above 256 KiB");
-			continue;
-		}
-		if (p[i] == '"') {
-			in_string = true;
-			string = 0;
-		}
-		if (p[i] == ',' || p[i] == '{' || p[i] == '[')
-			values++;
-		if (p[i] == '{' || p[i] == '[')
-			depth++;
-		if (depth > MAX_DEPTH || values > MAX_VALUES)
-			return err_set(why, 0, "its JSON has more than %d %s",
-				       depth > MAX_DEPTH ? MAX_DEPTH : MAX_VALUES,
-				       depth > MAX_DEPTH ? "levels" : "values");
-		if ((p[i] == '}' || p[i] == ']') && (!depth || !--depth))
-			return i + 1;
-	}
-	return err_set(why, 0, "its JSON does not end");
-}
-
 int luks2_json_read(const char *area, size_t size, uint64_t hdr_size, struct luks_info *ret, struct err *e)
 {
 	cleanup(cleanup_tokenerp) struct json_tokener *tok = NULL;
@@ -623,7 +563,7 @@ int luks2_json_read(const char *area, size_t size, uint64_t hdr_size, struct luk
 
 	if (!size || area[0] != '{')
 		return err_set(e, -EBADMSG, "its JSON does not begin with an object");
-	len = measure(area, size, e);
+	len = luks2_measure(area, size, e);
 	if (!len)
 		return -EBADMSG;
 	if (len == size || !bytes_all_zero(area + len, size - len))

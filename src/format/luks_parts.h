@@ -10,6 +10,7 @@ enum {
 	LUKS_SECTOR = 512,
 	LUKS2_MAX_HDR = 4 << 20,        /* one copy: binary header and JSON */
 	LUKS2_BIN = 4096,               /* the binary header in front of the JSON */
+	LUKS2_MAX_DEPTH = 32,           /* of its JSON */
 };
 
 /* 1 a LUKS1 header, 0 none, <0 I/O. */
@@ -19,6 +20,10 @@ int luks2_read(struct blk *hdr, struct luks_info *ret, struct err *e);
 /* The JSON area of one copy: fills slots, segments, requirements and what hangs on them. 1, or -EBADMSG with the reason
  * why this copy cannot be believed, -ENOMEM. hdr_size is the copy's. */
 int luks2_json_read(const char *area, size_t size, uint64_t hdr_size, struct luks_info *ret, struct err *e);
+/* luks2_text.c: the length of the object that the text begins with, walked without allocating, or 0 with why set; and
+ * standard base64 without line ends: how many bytes, 0 where it is none, or too long for the room. */
+size_t luks2_measure(const char *p, size_t n, struct err *why);
+unsigned luks2_decode(const char *s, uint8_t *out, unsigned room);
 /* Fills refused, and bad of each slot. */
 void luks_judge(struct luks_info *);
 /* A string of the disk for messages and comparisons: cut to the room, what is not printable ASCII becomes '?'. */

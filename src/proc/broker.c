@@ -73,7 +73,7 @@ int broker_dirmeta(struct broker *b, const char *rel, uint32_t mode, uint32_t ui
 	return simple(b, (struct wire){ .op = WIRE_DIRMETA, .mode = mode, .uid = uid, .gid = gid, .c = mtime }, rel, strlen(rel), e);
 }
 
-static int two_parts(struct broker *b, uint32_t op, const char *first, const void *second, size_t n, struct err *e)
+static int two_parts(struct broker *b, struct wire w, const char *first, const void *second, size_t n, struct err *e)
 {
 	cleanup_str struct str s = { 0 };
 
@@ -81,17 +81,17 @@ static int two_parts(struct broker *b, uint32_t op, const char *first, const voi
 	str_addn(&s, second, n);
 	if (s.failed)
 		return err_oom(e);
-	return simple(b, (struct wire){ .op = op }, s.p, s.n, e);
+	return simple(b, w, s.p, s.n, e);
 }
 
-int broker_symlink(struct broker *b, const char *rel, const char *target, struct err *e)
+int broker_symlink(struct broker *b, const char *rel, const char *target, uint32_t uid, uint32_t gid, int64_t mtime, struct err *e)
 {
-	return two_parts(b, WIRE_SYMLINK, rel, target, strlen(target), e);
+	return two_parts(b, (struct wire){ .op = WIRE_SYMLINK, .uid = uid, .gid = gid, .c = mtime }, rel, target, strlen(target), e);
 }
 
 int broker_xattr(struct broker *b, const char *name, const void *v, size_t n, struct err *e)
 {
-	return two_parts(b, WIRE_XATTR, name, v, n, e);
+	return two_parts(b, (struct wire){ .op = WIRE_XATTR }, name, v, n, e);
 }
 
 int broker_commit(struct broker *b, const struct change_set *cs, const uint32_t *disk_index, const struct wire_bound *bounds, size_t nbounds,

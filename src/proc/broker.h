@@ -43,7 +43,7 @@ int broker_mkdir(struct broker *, const char *rel, uint32_t mode, struct err *e)
 int broker_create(struct broker *, const char *rel, uint32_t mode, struct err *e);     /* becomes the current file */
 int broker_write(struct broker *, const void *buf, size_t len, uint64_t off, struct err *e);
 int broker_finish(struct broker *, uint64_t size, uint32_t mode, uint32_t uid, uint32_t gid, int64_t mtime, struct err *e);   /* of the current file */
-int broker_symlink(struct broker *, const char *rel, const char *target, struct err *e);
+int broker_symlink(struct broker *, const char *rel, const char *target, uint32_t uid, uint32_t gid, int64_t mtime, struct err *e);
 int broker_xattr(struct broker *, const char *name, const void *v, size_t n, struct err *e);   /* of the current file, before finish */
 int broker_dirmeta(struct broker *, const char *rel, uint32_t mode, uint32_t uid, uint32_t gid, int64_t mtime, struct err *e);
 

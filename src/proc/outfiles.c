@@ -111,8 +111,9 @@ static int finish_dir(struct outfiles *o, const char *rel, const struct wire *w,
 	return set_meta(o, fd, w, e);
 }
 
-static int make_link(struct outfiles *o, const char *payload, size_t len, struct err *e)
+static int make_link(struct outfiles *o, const struct wire *w, const char *payload, size_t len, struct err *e)
 {
+	struct timespec times[2] = { { .tv_sec = w->c }, { .tv_sec = w->c } };
 	size_t n = strlen(payload);
 	const char *base;
 	cleanup_close int dir = open_parent(o, payload, &base, e);
@@ -121,6 +122,10 @@ static int make_link(struct outfiles *o, const char *payload, size_t len, struct
 		return dir;
 	if (n + 1 > len || symlinkat(payload + n + 1, dir, base) < 0)
 		return err_set(e, n + 1 > len ? -EINVAL : -errno, "%s: %s", payload, strerror(errno));
+	if (o->keep_owner && geteuid() == 0 && fchownat(dir, base, w->uid, w->gid, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_set(e, -errno, "%s: owner: %s", payload, strerror(errno));
+	if (utimensat(dir, base, times, AT_SYMLINK_NOFOLLOW) < 0)
+		return err_set(e, -errno, "%s: time: %s", payload, strerror(errno));
 	return 0;
 }
 
@@ -151,7 +156,7 @@ int outfiles_serve(struct outfiles *o, const struct wire *w, const char *payload
 	case WIRE_DIRMETA:
 		return finish_dir(o, payload, w, e);
 	case WIRE_SYMLINK:
-		return make_link(o, payload, w->len, e);
+		return make_link(o, w, payload, w->len, e);
 	case WIRE_XATTR:
 		return set_xattr(o, payload, w->len, e);
 	}
