@@ -58,8 +58,13 @@ static inline void fuzz_luks(struct blk *blk)
 		touch(open);
 	blk_unref(take_ptr(&open));
 	wanted = &info->reencrypt;
-	if (luks_open_half(info, blk, blk, vk, &open, NULL) == 0)
+	if (luks_open_half(info, blk, blk, vk, &open, NULL) == 0) {
+		uint8_t sector[FUZZ_SECTOR];
+
 		touch(open);
+		for (uint64_t off = 0; off < 16 << 20; off += 1 << 19)
+			(void)blk_pread(open, sector, sizeof(sector), off, NULL);
+	}
 	wanted = NULL;
 	blk_unref(open);
 	secret_free(vk);
