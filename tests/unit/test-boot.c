@@ -327,3 +327,219 @@ Test(boot, survives_mutated_menus)
 	mutate(grub, sizeof(grub) - 1, false, 5);
 	mutate(bls, sizeof(bls) - 1, true, 6);
 }
+
+/* ---- the pieces inside an initramfs ---- */
+
+static size_t cpio_member(char *out, const char *name, const void *body, size_t n)
+{
+	size_t len = (size_t)sprintf(out, "070701%08x%08x%08x%08x%08x%08x%08zx%08x%08x%08x%08x%08zx%08x", 1, 0100644, 0, 0, 1, 0, n, 0, 0, 0, 0,
+				     strlen(name) + 1, 0);
+
+	memcpy(out + len, name, strlen(name) + 1);
+	len += strlen(name) + 1;
+	while (len % 4)
+		out[len++] = 0;
+	if (n)
+		memcpy(out + len, body, n);
+	len += n;
+	while (len % 4)
+		out[len++] = 0;
+	return len;
+}
+
+/* An image with ADE's script and a header, or without. */
+static void put_image(struct memfs *m, const char *path, const char *script, const void *header)
+{
+	char *p = calloc(1, LUKS1_BYTES + 8192);
+	size_t n = 0;
+
+	if (script)
+		n += cpio_member(p + n, "scripts/init-premount/crypt-ade-boot", script, strlen(script));
+	if (header)
+		n += cpio_member(p + n, "boot/luks/osluksheader", header, LUKS1_BYTES);
+	n += cpio_member(p + n, "TRAILER!!!", "", 0);
+	mem_bytes(m, path, p, n);
+	free(p);
+}
+
+#define SCRIPT "cryptsetup luksOpen /dev/disk/by-partuuid/1c0ffee0-1111-4222-8333-444455556601 osencrypt"
+
+static void two_kernels(struct boot_fix *b, void *luks)
+{
+	boot_init(b);
+	mem_bytes(&b->boot, "/luks/osluksheader", luks, LUKS1_BYTES);
+	mem_text(&b->boot, "/vmlinuz-5.9", "");
+	mem_text(&b->boot, "/vmlinuz-5.15", "");
+	mem_text(&b->boot, "/config-5.15", "CONFIG_VFAT_FS=m\nCONFIG_DM_CRYPT=y\n");
+	mem_link(&b->boot, "/initrd.img", "initrd.img-5.15");
+	put_image(&b->boot, "/initrd.img-5.15", SCRIPT, luks);
+	put_image(&b->boot, "/initrd.img-5.9", SCRIPT, NULL);
+}
+
+Test(boot, looks_into_the_default_kernels_initramfs_alone_where_all_is_there)
+{
+	struct boot_fix b;
+	struct boot_pieces *p = &b.f.vm.bootf.pieces;
+	void *luks = luks1_bytes();
+
+	two_kernels(&b, luks);
+	mem_text(&b.f.root, "/etc/modprobe.d/a.conf", "options x y=1\n");
+	mem_text(&b.f.root, "/lib/modprobe.d/cis.conf", "\ninstall vfat /bin/true\n");
+	mem_text(&b.f.root, "/usr/share/initramfs-tools/scripts/init-premount/crypt-ade-boot", "by-partuuid/ROOTPARTUUID");
+	read_boot(&b.f);
+	cr_assert(p->looked && p->has_default);
+	cr_assert_eq(p->nimages, 1);
+	cr_assert_str_eq(p->kernel, "5.15", "newer than 5.9");
+	cr_assert_str_eq(p->images[0].path, "/boot/initrd.img-5.15");
+	cr_assert(p->images[0].in.whole && p->images[0].in.boot_script && !p->images[0].in.header);
+	cr_assert_eq(p->images[0].copy, COPY_EQUAL);
+	cr_assert(p->vfat == 'm' && p->dm_crypt == 'y');
+	cr_assert_eq(p->modprobe, HAVE_YES);
+	cr_assert_str_eq(p->vfat_off_path, "/lib/modprobe.d/cis.conf");
+	cr_assert_eq(p->vfat_off_line, 2);
+	cr_assert(p->hook[HOOK_ADE_BOOT] == HAVE_YES && p->hook[HOOK_ADE_HOOK] == HAVE_NO && p->boot_token);
+	cr_assert_eq(p->lvm, HAVE_NO);
+	cr_assert_eq(b.f.vm.ngaps, 0);
+	b.f.vm.look_closer = true;
+	read_boot(&b.f);
+	cr_assert_eq(p->nimages, 2, "-v looks into all");
+	boot_end(&b);
+	free(luks);
+}
+
+Test(boot, the_default_is_what_grub_says)
+{
+	static const struct { const char *cfg, *env, *image; } rows[] = {
+		{"menuentry 'A' {\nlinux /vmlinuz-5.9 x\ninitrd /micro.img /initrd.img-5.9\n}\nmenuentry 'B' {\nlinux /vmlinuz-5.15 x\ninitrd /initrd.img-5.15\n}\n",
+		 "", "initrd.img-5.9"},
+		{"menuentry 'A' {\nlinux /vmlinuz-5.9 x\ninitrd /initrd.img-5.9\n}\nmenuentry 'B' {\nlinux /vmlinuz-5.15 x\ninitrd /initrd.img-5.15 $x\n}\n",
+		 "saved_entry=B\n", "initrd.img-5.15"},
+		{"menuentry 'A' {\nlinux /vmlinuz-5.9 x\n}\n", "", "initrd.img-5.9"},
+		{"menuentry 'rescue' {\nlinux /vmlinuz-0-rescue-1 x\n}\n", "", "initrd.img-5.15"},
+		{"", "", "initrd.img-5.15"},
+	};
+	void *luks = luks1_bytes();
+
+	for (size_t i = 0; i < sizeof(rows) / sizeof(*rows); i++) {
+		struct boot_fix b;
+
+		two_kernels(&b, luks);
+		mem_text(&b.boot, "/grub/grub.cfg", rows[i].cfg);
+		mem_text(&b.boot, "/grub/grubenv", rows[i].env);
+		read_boot(&b.f);
+		cr_assert(b.f.vm.bootf.pieces.has_default);
+		cr_assert_str_eq(b.f.vm.bootf.pieces.images[0].name, rows[i].image, "row %zu", i);
+		boot_end(&b);
+	}
+	free(luks);
+}
+
+Test(boot, bls_entries_go_by_their_version)
+{
+	struct boot_fix b;
+	void *luks = luks1_bytes();
+
+	two_kernels(&b, luks);
+	mem_text(&b.boot, "/loader/entries/a-5.15.conf", "linux /vmlinuz-5.15\ninitrd /initrd.img-5.15\n");
+	mem_text(&b.boot, "/loader/entries/a-5.9.conf", "linux /vmlinuz-5.9\ninitrd /initrd.img-5.9\n");
+	read_boot(&b.f);
+	cr_assert_str_eq(b.f.vm.bootf.pieces.images[0].name, "initrd.img-5.15");
+	mem_text(&b.boot, "/grub2/grubenv", "saved_entry=a-5.9\n");
+	read_boot(&b.f);
+	cr_assert_str_eq(b.f.vm.bootf.pieces.images[0].name, "initrd.img-5.9");
+	boot_end(&b);
+	free(luks);
+}
+
+Test(boot, an_embedded_header_is_compared_by_the_slot_that_matters)
+{
+	struct boot_fix b;
+	struct boot_pieces *p = &b.f.vm.bootf.pieces;
+	uint8_t *luks = luks1_bytes(), *copy = luks1_bytes();
+
+	two_kernels(&b, luks);
+	copy[8 * 512 + 7] ^= 1; /* key material of slot 0 */
+	put_image(&b.boot, "/initrd.img-5.15", SCRIPT, copy);
+	read_boot(&b.f);
+	cr_assert_eq(p->images[0].copy, COPY_OLDER);
+	cr_assert_eq(p->nimages, 2, "the others are looked into as well");
+	copy[0xa8] = '9'; /* the UUID */
+	put_image(&b.boot, "/initrd.img-5.15", SCRIPT, copy);
+	read_boot(&b.f);
+	cr_assert_eq(p->images[0].copy, COPY_OTHER);
+	memset(copy, 0, 512);
+	put_image(&b.boot, "/initrd.img-5.15", SCRIPT, copy);
+	read_boot(&b.f);
+	cr_assert_eq(p->images[0].copy, COPY_DAMAGED);
+	cr_assert_not(p->images[0].in.header_zero);
+	put_image(&b.boot, "/initrd.img-5.15", SCRIPT, NULL);
+	read_boot(&b.f);
+	cr_assert_eq(p->images[0].copy, COPY_NONE);
+	boot_end(&b);
+	free(luks);
+	free(copy);
+}
+
+Test(boot, no_image_is_unpacked_on_a_machine_without_a_trace_of_encryption)
+{
+	struct boot_fix b;
+	void *luks = luks1_bytes();
+
+	boot_init(&b);
+	mem_text(&b.boot, "/vmlinuz-5.15", "");
+	put_image(&b.boot, "/initrd.img-5.15", NULL, luks);
+	read_boot(&b.f);
+	cr_assert(!b.f.vm.bootf.pieces.looked && !b.f.vm.bootf.pieces.nimages);
+	cr_assert_eq(boot_scan_headers(&b.f.g, &b.node, &b.boot.fs, NULL), 0, "nothing on the disk needs a header");
+	boot_end(&b);
+	free(luks);
+}
+
+/* A disk whose second device is ciphertext, and whose /boot has lost its header. */
+static void lost_header(struct boot_fix *b, struct node *opaque, struct node **nodes)
+{
+	enum { SIZE = 16 << 20 };
+	uint8_t *bytes = malloc(SIZE);
+	uint64_t seed = 9;
+
+	for (size_t i = 0; i < SIZE; i += 4) {
+		uint32_t x = fix_random(&seed) ^ fix_random(&seed) << 16;
+
+		memcpy(bytes + i, &x, 4);
+	}
+	*opaque = (struct node){.name = (char *)(uintptr_t)"sdc1", .kind = KIND_PARTITION, .size = SIZE, .opaque = -1};
+	cr_assert_eq(blk_open_mem(bytes, SIZE, &opaque->blk, NULL), 0);
+	free(bytes);
+	nodes[0] = &b->node;
+	nodes[1] = opaque;
+	b->f.g.nodes = nodes;
+	b->f.g.n = 2;
+}
+
+Test(boot, a_lost_header_is_found_in_initramfs_images_and_in_raw_bytes)
+{
+	struct boot_fix b;
+	struct node opaque, *nodes[2];
+	uint8_t *luks = luks1_bytes(), *raw = calloc(1, 8 << 20);
+
+	boot_init(&b);
+	lost_header(&b, &opaque, nodes);
+	mem_text(&b.boot, "/vmlinuz-5.15", "");
+	put_image(&b.boot, "/initrd.img-5.15", SCRIPT, luks);
+	put_image(&b.boot, "/initrd.img-5.9", SCRIPT, luks);
+	luks[0xa8] = '7';
+	memcpy(raw + (1 << 20) + 1024, luks, LUKS1_BYTES);
+	cr_assert_eq(blk_open_mem(raw, 8 << 20, &b.node.blk, NULL), 0);
+	b.node.size = 8 << 20;
+	cr_assert_eq(boot_scan_headers(&b.f.g, &b.node, &b.boot.fs, NULL), 1);
+	cr_assert_eq(b.f.g.nheaders, 2, "the same header twice is kept once");
+	cr_assert_str_eq(b.f.g.headers[0]->path, "/initrd.img-5.15!boot/luks/osluksheader");
+	cr_assert_str_eq(b.f.g.headers[1]->path, "byte 1049600");
+	cr_assert(b.f.g.headers[0]->detached && b.f.g.headers[0]->node == &b.node);
+	cr_assert_eq(boot_scan_headers(&b.f.g, &b.node, &b.boot.fs, NULL), 0);
+	blk_unref(b.node.blk);
+	blk_unref(opaque.blk);
+	boot_end(&b);
+	free(luks);
+	free(raw);
+}
