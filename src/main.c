@@ -59,6 +59,15 @@ static const struct verb *find_verb(const char *name)
 	return NULL;
 }
 
+/* The exit code, unless the answer could not be written. */
+static int flushed(int code)
+{
+	if (fflush(stdout) == 0 && !ferror(stdout))
+		return code;
+	fprintf(stderr, "aderescue: standard output: %s\n", strerror(errno));
+	return code == EXIT_OK ? EXIT_FAIL : code;
+}
+
 /* A key that was given and opens nothing is no failure, but it is said. */
 static void report_useless_keys(const struct rescue *r)
 {
@@ -103,7 +112,7 @@ static int run_child(void *arg, struct broker *b)
 			code = EXIT_FAIL;
 	}
 	rescue_done(r);
-	return code;
+	return flushed(code);
 }
 
 /* Disks that are held here: nothing may be written to them. */
@@ -181,5 +190,5 @@ int main(int argc, char **argv)
 			code = run_with_child(&r);
 	}
 	args_done(&r);
-	return fflush(stdout) && code == EXIT_OK ? EXIT_FAIL : code;
+	return flushed(code);
 }

@@ -93,50 +93,65 @@ static struct json_object *finding_ids(const struct judgement *j)
 
 /* ---- where a volume lies on its disk ---- */
 
-struct raw_place { uint32_t disk; uint64_t off, len; uint64_t payload; };
+struct note { struct clean *c; bool watch; };
 
-/* Follow the first parents down to the disk. Volumes on several disks have no one place. */
-static int raw_place(const struct node *n, struct raw_place *ret, struct err *e)
+/* A range of a disk, by the overlay on it. */
+static int note_place(void *arg, struct blk *overlay, uint64_t off, uint64_t len)
 {
-	*ret = (struct raw_place){ .len = n->size };
-	if (n->disk < 0)
-		return err_set(e, -EOPNOTSUPP, "%s: lies on several disks", n->name);
-	ret->disk = (uint32_t)n->disk;
-	for (; n->nparents; n = n->parents[0]) {
-		if (n->opened_by) {
-			ret->payload += n->opened_by->info.payload_offset;
-			ret->len = n->parents[0]->size;
-		} else if (n->kind == KIND_PARTITION || n->kind == KIND_BEK) {
-			ret->off += n->offset;
-		}
+	const struct note *note = arg;
+	struct clean *c = note->c;
+	struct wire_bound *b;
+	uint32_t disk = 0;
+	void *w;
+
+	while (disk < c->r->ndisks && c->r->overlays[disk] != overlay)
+		disk++;
+	if (disk == c->r->ndisks)
+		return -EOPNOTSUPP;
+	if (!note->watch) {
+		b = vec_push(&c->bounds, &c->nbounds);
+		if (!b)
+			return -ENOMEM;
+		*b = (struct wire_bound){ .disk = disk, .off = off, .len = len };
+		return 0;
 	}
+	w = vec_grow(c->watches, c->nwatches, sizeof(*c->watches));
+	if (!w)
+		return -ENOMEM;
+	c->watches = w;
+	c->watches[c->nwatches].disk = disk;
+	c->watches[c->nwatches].off = off;
+	c->watches[c->nwatches++].len = len;
 	return 0;
+}
+
+/* All of a volume is where its plan may write; its superblock tells later whether it was used. */
+static int note_volume(struct clean *c, const struct node *n, struct err *e)
+{
+	uint64_t super = str_eq(n->fmt, "btrfs") ? 65536 : 0;
+	struct note note = { .c = c };
+	struct err why = { "" };
+	int ret = n->blk && n->size >= super + WATCH_LEN ? blk_places(n->blk, 0, n->size, note_place, &note, &why) : -EOPNOTSUPP;
+
+	note.watch = true;
+	if (ret == 0)
+		ret = blk_places(n->blk, super, WATCH_LEN, note_place, &note, &why);
+	if (ret == -ENOMEM)
+		return err_oom(e);
+	return ret < 0 ? err_set(e, ret, "%s: where it lies on its disk cannot be told%s%s", n->name, *why.msg ? ": " : "", why.msg) : 0;
 }
 
 static int note_places(struct clean *c, struct err *e)
 {
 	for (size_t i = 0; i < c->plan.n; i++) {
-		struct raw_place p;
-		struct wire_bound *b;
-		void *w;
 		bool known = false;
-		int ret = raw_place(c->plan.v[i].on, &p, e);
+		int ret;
 
+		for (size_t k = 0; k < i; k++)
+			known |= c->plan.v[k].on == c->plan.v[i].on;
+		ret = known ? 0 : note_volume(c, c->plan.v[i].on, e);
 		if (ret < 0)
 			return ret;
-		for (size_t k = 0; k < c->nbounds; k++)
-			known |= c->bounds[k].disk == p.disk && c->bounds[k].off == p.off;
-		if (known)
-			continue;
-		b = vec_push(&c->bounds, &c->nbounds);
-		w = vec_grow(c->watches, c->nwatches, sizeof(*c->watches));
-		if (!b || !w)
-			return err_oom(e);
-		*b = (struct wire_bound){ .disk = p.disk, .off = p.off, .len = p.len };
-		c->watches = w;
-		c->watches[c->nwatches].disk = p.disk;
-		c->watches[c->nwatches].off = p.off + p.payload;
-		c->watches[c->nwatches++].len = WATCH_LEN;
 	}
 	return 0;
 }

@@ -64,7 +64,9 @@ int cmd_explain(struct rescue *r)
 	struct json_object *o, *list;
 
 	if (r->nargs && !only) {
-		fprintf(stderr, "aderescue: '%s': no such rule; aderescue explain lists them\n", r->args[0]);
+		cleanup_free char *shown = str_escape(r->args[0], strlen(r->args[0]), true);
+
+		fprintf(stderr, "aderescue: '%s': no such rule; aderescue explain lists them\n", shown ? shown : "?");
 		return EXIT_NONE;
 	}
 	if (!r->opt.json) {

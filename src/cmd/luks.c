@@ -99,7 +99,7 @@ static void text_header(const struct header *h)
 		putchar('\n');
 	} else if (!*i->refused.msg) {
 		printf("  LOCKED: ");
-		say(h->why ? h->why : "no key was found");
+		say(!h->why ? "no key was found" : str_starts(h->why, "locked: ") ? h->why + strlen("locked: ") : h->why);
 		putchar('\n');
 	}
 }

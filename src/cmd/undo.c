@@ -91,6 +91,14 @@ static bool is_run_name(const char *s)
 	return true;
 }
 
+/* By the second in the name; within one second a run that is done is later than one that was taken back. */
+static bool is_later(const struct run_info *a, const struct run_info *b)
+{
+	int order = strncmp(a->run, b->run, strlen("YYYYMMDDTHHMMSSZ"));
+
+	return order > 0 || (order == 0 && a->state == RUN_DONE && b->state != RUN_DONE);
+}
+
 /* The one armed run, else the latest. 0 or an exit code after a sentence. */
 static int choose_run(const struct run_info *v, size_t n, bool only_armed, const struct run_info **ret)
 {
@@ -113,7 +121,7 @@ static int choose_run(const struct run_info *v, size_t n, bool only_armed, const
 		return EXIT_AMBIGUOUS;
 	}
 	for (size_t i = 0; i < n && !only_armed; i++)
-		if (v[i].state != RUN_NONE && (!*ret || strcmp(v[i].run, (*ret)->run) > 0))
+		if (v[i].state != RUN_NONE && (!*ret || is_later(&v[i], *ret)))
 			*ret = &v[i];
 	if (!*ret) {
 		fprintf(stderr, "aderescue: no run %sis known here; aderescue undo FILE takes an undo file from elsewhere\n", only_armed ? "that was cut short " : "");
