@@ -68,6 +68,7 @@ libaderescue_a_SOURCES = \
 	src/format/luks1.c \
 	src/format/luks2.c \
 	src/format/luks2_json.c \
+	src/format/luks2_text.c \
 	src/format/luks_detached.c \
 	src/format/luks_hotzone.c \
 	src/format/luks_judge.c \

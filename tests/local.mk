@@ -169,7 +169,7 @@ tests_bin_crash_SOURCES = tests/fault/crash.c tests/fault/crash_sim.h
 tests_bin_crash_LDADD = libaderescue.a $(LIBS_ALL)
 
 # The whole program, on disks
-SCRIPT_TESTS = tests/check-lint tests/check-cases tests/check-oracles tests/check-cli tests/check-crash
+SCRIPT_TESTS = tests/check-lint tests/check-cases tests/check-oracles tests/check-cli tests/check-crash tests/check-half
 TESTS += $(SCRIPT_TESTS)
 AM_TESTS_ENVIRONMENT = ADERESCUE='$(abs_top_builddir)/aderescue'; export ADERESCUE; \
 	ADERESCUE_CRASH='$(abs_top_builddir)/tests/bin/crash'; export ADERESCUE_CRASH; \
