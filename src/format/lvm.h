@@ -48,6 +48,9 @@ struct lvm_vg_info {
 /* false: not a VG of ours. Borrowed from the nodes. */
 bool lvm_vg_info(const struct node *vg, struct lvm_vg_info *ret);
 
+/* The PVs that hold extents of an LV and are attached, by i; NULL: no more of them, or not an LV whose extents are known. */
+struct node *lvm_lv_pv(const struct node *lv, size_t i);
+
 /* The name of an LV's mapping, as device-mapper spells it: "my--vg-root", without "#2"; to be freed. NULL: no memory or no LV. */
 char *lvm_mapper_name(const struct node *lv);
 

@@ -335,6 +335,31 @@ int lvm_build_join(struct graph *g, struct node *vg, struct node *pv, struct err
 	return r < 0 ? r : 1;
 }
 
+static bool uses(const struct lvm_lv *lv, size_t pv)
+{
+	for (size_t i = 0; i < lv->nsegs; i++)
+		for (size_t k = 0; k < lv->segs[i].n; k++)
+			if (lv->segs[i].areas[k].pv == pv)
+				return true;
+	return false;
+}
+
+struct node *lvm_lv_pv(const struct node *n, size_t i)
+{
+	const struct built *b = n->kind == KIND_LV && n->nparents ? built_of(n->parents[0]) : NULL;
+	const char *slash = b ? strrchr(n->name, '/') : NULL;
+	const struct lvm_lv *lv = NULL;
+	size_t len = slash ? strcspn(++slash, "#") : 0;
+
+	for (size_t k = 0; slash && !lv && k < b->vg->nlvs; k++)
+		if (strlen(b->vg->lvs[k].name) == len && !strncmp(b->vg->lvs[k].name, slash, len))
+			lv = &b->vg->lvs[k];
+	for (size_t k = 0; lv && k < b->vg->npvs; k++)
+		if (b->pvs[k] && uses(lv, k) && !i--)
+			return b->pvs[k];
+	return NULL;
+}
+
 bool lvm_vg_info(const struct node *n, struct lvm_vg_info *ret)
 {
 	const struct built *b = built_of(n);

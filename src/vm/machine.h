@@ -32,6 +32,7 @@ struct machine {
 /* ---- nodes (nodes.c) ---- */
 /* The device below: partition, disk or LV that a LUKS volume, or an LV's first PV, lies on; see vm.h, root_raw. */
 const struct node *node_raw(const struct node *);
+const struct node *node_below(const struct node *, size_t i);   /* what its bytes come from; NULL: no more */
 /* Does n lie on `on`, through partitions, volume groups and opened volumes, but not by a header that is kept there? */
 bool node_lies_on(const struct node *n, const struct node *on);
 bool node_is_on_disk(const struct node *, int disk);

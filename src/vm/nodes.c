@@ -5,19 +5,31 @@
 
 #include "base/str.h"
 #include "format/luks.h"
+#include "format/lvm.h"
 #include "vm/machine.h"
 
 enum { MAX_DEPTH = 20 };
 
+/* What the bytes of n come from, by i; NULL: no more. An opened volume's second parent holds its header, not its bytes; of a volume
+ * group it is the physical volumes that the LV lies on. */
+const struct node *node_below(const struct node *n, size_t i)
+{
+	if (n->kind == KIND_LUKS && i)
+		return NULL;
+	if (n->kind == KIND_LV && lvm_lv_pv(n, 0))
+		return lvm_lv_pv(n, i);
+	return i < n->nparents ? n->parents[i] : NULL;
+}
+
+/* A volume group itself is asked for by those who claim its disks. */
 static bool lies_on(const struct node *n, const struct node *on, unsigned depth)
 {
-	if (n == on)
+	const struct node *p;
+
+	if (n == on || (on->kind == KIND_VG && n->nparents && n->parents[0] == on))
 		return true;
-	if (depth > MAX_DEPTH)
-		return false;
-	/* an opened volume's second parent holds its header, not its bytes */
-	for (size_t i = 0; i < n->nparents && (n->kind != KIND_LUKS || i == 0); i++)
-		if (lies_on(n->parents[i], on, depth + 1))
+	for (size_t i = 0; depth <= MAX_DEPTH && (p = node_below(n, i)); i++)
+		if (lies_on(p, on, depth + 1))
 			return true;
 	return false;
 }
@@ -29,10 +41,12 @@ bool node_lies_on(const struct node *n, const struct node *on)
 
 static bool is_on_disk(const struct node *n, int disk, unsigned depth)
 {
+	const struct node *p;
+
 	if (!n->nparents)
 		return n->disk == disk;
-	for (size_t i = 0; depth <= MAX_DEPTH && i < n->nparents && (n->kind != KIND_LUKS || i == 0); i++)
-		if (is_on_disk(n->parents[i], disk, depth + 1))
+	for (size_t i = 0; depth <= MAX_DEPTH && (p = node_below(n, i)); i++)
+		if (is_on_disk(p, disk, depth + 1))
 			return true;
 	return false;
 }
@@ -47,9 +61,9 @@ int node_disk(const struct node *n)
 	for (unsigned depth = 0; n && depth <= MAX_DEPTH; depth++) {
 		if (!n->nparents)
 			return n->disk;
-		if (n->nparents > 1 && n->kind != KIND_LUKS)
+		if (node_below(n, 1))
 			return -1;
-		n = n->parents[0];
+		n = node_below(n, 0);
 	}
 	return -1;
 }
@@ -59,7 +73,7 @@ const struct node *node_luks_above(const struct node *n)
 	for (unsigned depth = 0; n && depth <= MAX_DEPTH; depth++) {
 		if (n->kind == KIND_LUKS)
 			return n;
-		n = n->nparents ? n->parents[0] : NULL;
+		n = node_below(n, 0);
 	}
 	return NULL;
 }
@@ -71,9 +85,9 @@ const struct node *node_raw(const struct node *n)
 			return n->nparents ? n->parents[0] : n;
 		if (n->kind != KIND_LV && n->kind != KIND_VG && n->kind != KIND_MD)
 			return n;
-		if (!n->nparents)
+		if (!node_below(n, 0))
 			return n;
-		n = n->parents[0];
+		n = node_below(n, 0);
 	}
 	return n;
 }

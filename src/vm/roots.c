@@ -98,7 +98,7 @@ static const struct node *root_lv(const struct node *n, bool *ret_above)
 		if (n->kind == KIND_LV)
 			return n;
 		*ret_above &= n->kind != KIND_LUKS;
-		n = n->nparents ? n->parents[0] : NULL;
+		n = node_below(n, 0);
 	}
 	*ret_above = false;
 	return NULL;
@@ -107,12 +107,14 @@ static const struct node *root_lv(const struct node *n, bool *ret_above)
 /* A volume group can lie on several disks: the root's device is the PV on the disk that the firmware starts from. */
 static const struct node *root_device(const struct work *w, const struct node *n)
 {
-	for (unsigned depth = 0; n && n->kind == KIND_LV && n->nparents && depth < 20; depth++) {
-		const struct node *vg = n->parents[0], *pv = vg->nparents ? vg->parents[0] : NULL;
+	for (unsigned depth = 0; n && n->kind == KIND_LV && depth < 20; depth++) {
+		const struct node *pv = node_below(n, 0), *p;
 
-		for (size_t i = vg->nparents; vg->kind == KIND_VG && i-- > 0;)
-			if (disk_starts(w, node_disk(vg->parents[i])))
-				pv = vg->parents[i];
+		for (size_t i = 0; (p = node_below(n, i)); i++)
+			if (disk_starts(w, node_disk(p))) {
+				pv = p;
+				break;
+			}
 		n = pv;
 	}
 	return n ? node_raw(n) : NULL;

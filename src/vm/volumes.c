@@ -27,10 +27,12 @@ static bool has_partitions(const struct work *w, const struct node *n)
 /* Does all that n lies on lie in opened LUKS volumes? Of a group on several devices, some may be plain. */
 static bool is_in_luks(const struct node *n, unsigned depth)
 {
+	const struct node *p;
+
 	if (n->kind == KIND_LUKS)
 		return true;
-	for (size_t i = 0; i < n->nparents; i++)
-		if (depth > MAX_DEPTH || !is_in_luks(n->parents[i], depth + 1))
+	for (size_t i = 0; (p = node_below(n, i)); i++)
+		if (depth > MAX_DEPTH || !is_in_luks(p, depth + 1))
 			return false;
 	return n->nparents > 0;
 }
