@@ -17,12 +17,14 @@ UNIT_TESTS = \
 	tests/bin/test-judge-random \
 	tests/bin/test-judge \
 	tests/bin/test-keys \
+	tests/bin/test-kserve \
 	tests/bin/test-lines \
 	tests/bin/test-luks \
 	tests/bin/test-luks-reencrypt \
 	tests/bin/test-lvm \
 	tests/bin/test-mbr \
 	tests/bin/test-other \
+	tests/bin/test-places \
 	tests/bin/test-overlay \
 	tests/bin/test-plain \
 	tests/bin/test-plan \
@@ -57,12 +59,14 @@ tests_bin_test_ini_SOURCES = tests/unit/test-ini.c
 tests_bin_test_judge_random_SOURCES = tests/unit/test-judge-random.c
 tests_bin_test_judge_SOURCES = tests/unit/test-judge.c
 tests_bin_test_keys_SOURCES = tests/unit/test-keys.c
+tests_bin_test_kserve_SOURCES = tests/unit/test-kserve.c
 tests_bin_test_lines_SOURCES = tests/unit/test-lines.c
 tests_bin_test_luks_SOURCES = tests/unit/test-luks.c
 tests_bin_test_luks_reencrypt_SOURCES = tests/unit/test-luks-reencrypt.c
 tests_bin_test_lvm_SOURCES = tests/unit/test-lvm.c
 tests_bin_test_mbr_SOURCES = tests/unit/test-mbr.c
 tests_bin_test_other_SOURCES = tests/unit/test-other.c
+tests_bin_test_places_SOURCES = tests/unit/test-places.c
 tests_bin_test_overlay_SOURCES = tests/unit/test-overlay.c
 tests_bin_test_plain_SOURCES = tests/unit/test-plain.c
 tests_bin_test_plan_SOURCES = tests/unit/test-plan.c
@@ -112,6 +116,8 @@ tests_bin_test_judge_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdi
 tests_bin_test_judge_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
 tests_bin_test_keys_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
 tests_bin_test_keys_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
+tests_bin_test_kserve_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
+tests_bin_test_kserve_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
 tests_bin_test_lines_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
 tests_bin_test_lines_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
 tests_bin_test_luks_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
@@ -124,6 +130,8 @@ tests_bin_test_mbr_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)
 tests_bin_test_mbr_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
 tests_bin_test_other_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
 tests_bin_test_other_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
+tests_bin_test_places_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
+tests_bin_test_places_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
 tests_bin_test_overlay_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
 tests_bin_test_overlay_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
 tests_bin_test_plain_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
@@ -169,7 +177,7 @@ tests_bin_crash_SOURCES = tests/fault/crash.c tests/fault/crash_sim.h
 tests_bin_crash_LDADD = libaderescue.a $(LIBS_ALL)
 
 # The whole program, on disks
-SCRIPT_TESTS = tests/check-lint tests/check-cases tests/check-oracles tests/check-cli tests/check-crash tests/check-half
+SCRIPT_TESTS = tests/check-lint tests/check-cases tests/check-oracles tests/check-cli tests/check-crash tests/check-half tests/kernel-fs
 TESTS += $(SCRIPT_TESTS)
 AM_TESTS_ENVIRONMENT = ADERESCUE='$(abs_top_builddir)/aderescue'; export ADERESCUE; \
 	ADERESCUE_CRASH='$(abs_top_builddir)/tests/bin/crash'; export ADERESCUE_CRASH; \

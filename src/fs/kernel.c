@@ -1,9 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-/* The kernel as a back end. The volume is exported by FUSE, served by a thread of this process; the parent has it mounted through a loop device in its
- * private mount namespace (proc/kmount.c), and a file server there answers our requests (proc/kserve.c). All that the kernel writes, log replay
- * included, lands in the overlay.
+/* The kernel as a back end. The volume is exported by FUSE, served by a thread of this process; the parent
+ * has it mounted through a loop device in its private mount namespace (proc/kmount.c), and a file server
+ * there answers our requests (proc/kserve.c). All that the kernel writes, log replay included, lands in the
+ * overlay.
  *
- * Refuses: what cannot be written to even in memory, and a btrfs of several devices (the kernel would look for the others on the real disks). */
+ * Refuses: what cannot be written to even in memory, and a btrfs of several devices (the kernel would look
+ * for the others on the real disks). */
 #include "fs/kernel.h"
 
 #include <poll.h>
@@ -25,10 +27,10 @@ struct kernel_fs {
 	struct blk *blk;
 	char fmt[24];
 	bool write;
-	bool dead;                      /* it failed once: nothing more is asked */
-	struct export *x;               /* NULL: not mounted now */
+	bool dead; /* it failed once: nothing more is asked */
+	struct export *x; /* NULL: not mounted now */
 	int sock;
-	char *buf;                      /* the last answer; WIRE_MAX + 1 bytes */
+	char *buf; /* the last answer; WIRE_MAX + 1 bytes */
 };
 
 static struct kernel_fs *kernel_of(struct fs *fs)
@@ -144,7 +146,8 @@ static int op_stat(struct fs *fs, const char *path, struct fs_stat *ret, struct 
 }
 
 /* The names of one answer; fn may ask on its own, so it gets a copy. */
-static int give_names(const char *names, size_t len, size_t *count, int (*fn)(void *arg, const char *name), void *arg)
+static int give_names(const char *names, size_t len, size_t *count, int (*fn)(void *arg, const char *name),
+		      void *arg)
 {
 	for (size_t at = 0; at < len; at += strlen(names + at) + 1) {
 		const char *name = names + at;
@@ -161,7 +164,8 @@ static int give_names(const char *names, size_t len, size_t *count, int (*fn)(vo
 	return 0;
 }
 
-static int op_list(struct fs *fs, const char *path, int (*fn)(void *arg, const char *name), void *arg, struct err *e)
+static int op_list(struct fs *fs, const char *path, int (*fn)(void *arg, const char *name), void *arg,
+		   struct err *e)
 {
 	struct kernel_fs *k = kernel_of(fs);
 	int64_t next = 0;
@@ -186,7 +190,8 @@ static int op_list(struct fs *fs, const char *path, int (*fn)(void *arg, const c
 		names[w.len] = '\0';
 		r = give_names(names, w.len, &count, fn, arg);
 		if (count > MAX_ENTRIES)
-			return err_set(e, -EBADMSG, "a directory of the %s has more than %d entries", k->fmt, MAX_ENTRIES);
+			return err_set(e, -EBADMSG, "a directory of the %s has more than %d entries", k->fmt,
+				       MAX_ENTRIES);
 		if (r)
 			return r;
 	}
@@ -206,7 +211,8 @@ static int op_readlink(struct fs *fs, const char *path, char **ret, struct err *
 	return *ret ? 0 : err_oom(e);
 }
 
-static int op_read(struct fs *fs, const char *path, void *buf, size_t len, uint64_t off, size_t *ret_n, struct err *e)
+static int op_read(struct fs *fs, const char *path, void *buf, size_t len, uint64_t off, size_t *ret_n,
+		   struct err *e)
 {
 	struct kernel_fs *k = kernel_of(fs);
 	size_t done = 0;
@@ -229,7 +235,9 @@ static int op_read(struct fs *fs, const char *path, void *buf, size_t len, uint6
 	return 0;
 }
 
-static int op_xattrs(struct fs *fs, const char *path, int (*fn)(void *arg, const char *name, const void *v, size_t n), void *arg, struct err *e)
+static int op_xattrs(struct fs *fs, const char *path,
+		     int (*fn)(void *arg, const char *name, const void *v, size_t n), void *arg,
+		     struct err *e)
 {
 	struct kernel_fs *k = kernel_of(fs);
 	struct wire w = { .op = KFS_XATTRS };
@@ -341,7 +349,8 @@ static int refuse_blk(struct blk *blk, const char *fmt, struct err *e)
 		return err_set(e, -EBADMSG, "its first superblock is damaged");
 	memcpy(&devices, super + BTRFS_NUM_DEVICES, sizeof(devices));
 	if (le64_get(devices) != 1)
-		return err_set(e, -EOPNOTSUPP, "a btrfs of %ju devices is not put together here", (uintmax_t)le64_get(devices));
+		return err_set(e, -EOPNOTSUPP, "a btrfs of %ju devices is not put together here",
+			       (uintmax_t)le64_get(devices));
 	return 0;
 }
 
@@ -374,7 +383,11 @@ int kernel_fs_open(struct broker *b, struct node *n, bool write, struct fs **ret
 	k = calloc(1, sizeof(*k));
 	if (!k)
 		return err_oom(e);
-	*k = (struct kernel_fs){ .fs = { .ops = &kernel_fs_ops }, .broker = b, .blk = blk_ref(n->blk), .write = write, .sock = -1,
+	*k = (struct kernel_fs){ .fs = { .ops = &kernel_fs_ops },
+				 .broker = b,
+				 .blk = blk_ref(n->blk),
+				 .write = write,
+				 .sock = -1,
 				 .buf = malloc(WIRE_MAX + 1) };
 	memcpy(k->fmt, n->fmt, sizeof(k->fmt));
 	k->fs.kernel_may = !write;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* File system checkers as third processes: nobody, fixed paths, a clean environment, and limits of wall time, CPU time and output. Their output is
- * handed on as bytes; nothing here reads it. Some images make e2fsck run for ever and print gigabytes: it is then killed with its whole group. */
+/* File system checkers as third processes: nobody, fixed paths, a clean environment, and limits of wall time,
+ * CPU time and output. Their output is handed on as bytes; nothing here reads it. Some images make e2fsck run
+ * for ever and print gigabytes: it is then killed with its whole group. */
 #include "proc/proc.h"
 
 #include <fcntl.h>
@@ -22,10 +23,19 @@ static const struct program {
 	const char *args[MAX_ARGS];
 	int seconds;
 } programs[] = {
-	[CHECK_E2FSCK_JOURNAL] = { "e2fsck", { "/sbin/e2fsck", "/usr/sbin/e2fsck" }, { "-E", "journal_only", "-y" }, 60 },
+	[CHECK_E2FSCK_JOURNAL] = { "e2fsck",
+				   { "/sbin/e2fsck", "/usr/sbin/e2fsck" },
+				   { "-E", "journal_only", "-y" },
+				   60 },
 	[CHECK_E2FSCK] = { "e2fsck", { "/sbin/e2fsck", "/usr/sbin/e2fsck" }, { "-f", "-n" }, 60 },
-	[CHECK_XFS_REPAIR] = { "xfs_repair", { "/sbin/xfs_repair", "/usr/sbin/xfs_repair" }, { "-n", "-f" }, 600 },
-	[CHECK_BTRFS] = { "btrfs", { "/sbin/btrfs", "/usr/sbin/btrfs", "/bin/btrfs", "/usr/bin/btrfs" }, { "check", "--readonly" }, 600 },
+	[CHECK_XFS_REPAIR] = { "xfs_repair",
+			       { "/sbin/xfs_repair", "/usr/sbin/xfs_repair" },
+			       { "-n", "-f" },
+			       600 },
+	[CHECK_BTRFS] = { "btrfs",
+			  { "/sbin/btrfs", "/usr/sbin/btrfs", "/bin/btrfs", "/usr/bin/btrfs" },
+			  { "check", "--readonly" },
+			  600 },
 };
 
 static const char *find_program(const struct program *p)
@@ -48,7 +58,8 @@ static void run_child(const char *program, char *const argv[], int seconds, int 
 		env[2] = clock;
 	}
 	setpgid(0, 0);
-	if (null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0 || sandbox_checker(seconds, NULL) < 0)
+	if (null < 0 || dup2(null, 0) < 0 || dup2(out, 1) < 0 || dup2(out, 2) < 0 ||
+	    sandbox_checker(seconds, NULL) < 0)
 		_exit(127);
 	execve(program, argv, env);
 	_exit(127);
@@ -96,7 +107,8 @@ static const char *drain(int fd, int seconds, char *output, size_t cap)
 	return why;
 }
 
-static int run(const char *program, char *const argv[], int seconds, char *output, size_t cap, int *ret_status, struct err *e)
+static int run(const char *program, char *const argv[], int seconds, char *output, size_t cap,
+	       int *ret_status, struct err *e)
 {
 	int pipes[2], status = 0;
 	const char *why;
@@ -126,13 +138,15 @@ static int run(const char *program, char *const argv[], int seconds, char *outpu
 	if (why)
 		return err_set(e, -ECANCELED, "%s %s and was stopped", program, why);
 	if (!WIFEXITED(status) || WEXITSTATUS(status) == 127)
-		return err_set(e, -ECANCELED, "%s ended by %s %d", program, WIFSIGNALED(status) ? "signal" : "status",
+		return err_set(e, -ECANCELED, "%s ended by %s %d", program,
+			       WIFSIGNALED(status) ? "signal" : "status",
 			       WIFSIGNALED(status) ? WTERMSIG(status) : WEXITSTATUS(status));
 	*ret_status = WEXITSTATUS(status);
 	return 0;
 }
 
-int checker_run(enum checker which, const char *file, char *output, size_t cap, int *ret_status, struct err *e)
+int checker_run(enum checker which, const char *file, char *output, size_t cap, int *ret_status,
+		struct err *e)
 {
 	const struct program *p = &programs[which];
 	char *argv[MAX_ARGS + 3] = { NULL };

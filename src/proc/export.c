@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* A blk as the file "disk" of a FUSE mount, served by a thread of this process on the descriptor that the parent opened and mounted. Nothing is
- * cached for writing, so every write of a checker reaches the blk before the checker goes on. */
+/* A blk as the file "disk" of a FUSE mount, served by a thread of this process on the descriptor that the
+ * parent opened and mounted. Nothing is cached for writing, so every write of a checker reaches the blk
+ * before the checker goes on. */
 #define FUSE_USE_VERSION 34
 #include "proc/proc.h"
 
@@ -15,7 +16,8 @@
 #include "base/str.h"
 
 enum { INO_DISK = 2, TIMEOUT = 3600 };
-struct export {
+struct export
+{
 	struct broker *broker;
 	struct blk *blk;
 	struct fuse_session *session;
@@ -23,7 +25,7 @@ struct export {
 	bool running;
 	bool mounted;
 	uint32_t id;
-	atomic_bool failed;             /* a write could not be kept */
+	atomic_bool failed; /* a write could not be kept */
 };
 
 static struct export *self(fuse_req_t req)
@@ -33,7 +35,9 @@ static struct export *self(fuse_req_t req)
 
 static void fill(const struct export *x, fuse_ino_t ino, struct stat *st)
 {
-	*st = (struct stat){ .st_ino = ino, .st_uid = geteuid(), .st_gid = getegid(), .st_nlink = 1, .st_blksize = 4096 };
+	*st = (struct stat){
+		.st_ino = ino, .st_uid = geteuid(), .st_gid = getegid(), .st_nlink = 1, .st_blksize = 4096
+	};
 	st->st_mode = ino == INO_DISK ? S_IFREG | 0600 : S_IFDIR | 0700;
 	if (ino == INO_DISK) {
 		st->st_size = (off_t)x->blk->size;
@@ -43,7 +47,9 @@ static void fill(const struct export *x, fuse_ino_t ino, struct stat *st)
 
 static void on_lookup(fuse_req_t req, fuse_ino_t parent, const char *name)
 {
-	struct fuse_entry_param entry = { .ino = INO_DISK, .attr_timeout = TIMEOUT, .entry_timeout = TIMEOUT };
+	struct fuse_entry_param entry = { .ino = INO_DISK,
+					  .attr_timeout = TIMEOUT,
+					  .entry_timeout = TIMEOUT };
 
 	if (parent != FUSE_ROOT_ID || strcmp(name, "disk")) {
 		fuse_reply_err(req, ENOENT);
@@ -92,7 +98,8 @@ static void on_read(fuse_req_t req, fuse_ino_t ino, size_t size, off_t off, stru
 		fuse_reply_buf(req, buf, size);
 }
 
-static void on_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off, struct fuse_file_info *fi)
+static void on_write(fuse_req_t req, fuse_ino_t ino, const char *buf, size_t size, off_t off,
+		     struct fuse_file_info *fi)
 {
 	int r = blk_pwrite(self(req)->blk, buf, size, (uint64_t)off, NULL);
 
@@ -167,7 +174,7 @@ void export_close(struct export *x)
 	if (x->session)
 		fuse_session_exit(x->session);
 	if (x->mounted)
-		broker_ask(x->broker, &w, NULL, -1, NULL, NULL);   /* the unmount ends the thread's read */
+		broker_ask(x->broker, &w, NULL, -1, NULL, NULL); /* the unmount ends the thread's read */
 	if (x->running)
 		pthread_join(x->thread, NULL);
 	if (x->session)

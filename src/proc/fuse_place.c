@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The parent's side of exports: opens /dev/fuse and mounts it in a mount namespace of its own, so that no other process of this system sees the
- * file, and nothing is left when we are killed but an empty folder, which a later run removes. Without root the same is tried in a user
- * namespace. The folder is locked while we live: a folder that is a mount point in another process's namespace could be removed under it. */
+/* The parent's side of exports: opens /dev/fuse and mounts it in a mount namespace of its own, so that no
+ * other process of this system sees the file, and nothing is left when we are killed but an empty folder,
+ * which a later run removes. Without root the same is tried in a user namespace. The folder is locked while
+ * we live: a folder that is a mount point in another process's namespace could be removed under it. */
 #include "proc/proc.h"
 
 #include <dirent.h>
@@ -30,7 +31,7 @@ static const char *places_prefix(void)
 
 static int write_text(const char *path, const char *text)
 {
-	cleanup_close int fd = open(path, O_WRONLY | O_CLOEXEC);   /* our own id maps in /proc, no disk */
+	cleanup_close int fd = open(path, O_WRONLY | O_CLOEXEC); /* our own id maps in /proc, no disk */
 	size_t n = strlen(text);
 
 	return fd >= 0 && write(fd, text, n) == (ssize_t)n ? 0 : -errno;
@@ -44,7 +45,8 @@ static int own_user_namespace(struct err *e)
 	int r;
 
 	if (unshare(CLONE_NEWUSER | CLONE_NEWNS) < 0)
-		return err_set(e, -EOPNOTSUPP, "FUSE needs root or user namespaces here: %s", strerror(errno));
+		return err_set(e, -EOPNOTSUPP, "FUSE needs root or user namespaces here: %s",
+			       strerror(errno));
 	/* the id maps of a process that is not dumpable belong to root; this process never holds a key */
 	prctl(PR_SET_DUMPABLE, 1, 0, 0, 0);
 	snprintf(map, sizeof(map), "%u %u 1", uid, uid);
@@ -69,11 +71,13 @@ static int own_namespace(struct err *e)
 			return r;
 	}
 	if (mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0)
-		return err_set(e, -EOPNOTSUPP, "the mount namespace cannot be made private: %s", strerror(errno));
+		return err_set(e, -EOPNOTSUPP, "the mount namespace cannot be made private: %s",
+			       strerror(errno));
 	return 0;
 }
 
-/* Is the open folder still the one at the path? A sweep of another run may have come between making and locking it. */
+/* Is the open folder still the one at the path? A sweep of another run may have come between making and
+ * locking it. */
 static bool is_still_there(int fd, const char *path)
 {
 	struct stat a, b;
@@ -109,8 +113,10 @@ int fuse_places_prepare(struct fuse_places *p, struct err *e)
 		r = make_folder(p, e);
 	if (r < 0)
 		return r;
-	if (mount("aderescue", p->dir, "tmpfs", MS_NOSUID | MS_NOEXEC | (geteuid() ? MS_NODEV : 0), "mode=0755,size=64k") < 0) {
-		r = err_set(e, -EOPNOTSUPP, "%s: no file system in memory there: %s", p->dir, strerror(errno));
+	if (mount("aderescue", p->dir, "tmpfs", MS_NOSUID | MS_NOEXEC | (geteuid() ? MS_NODEV : 0),
+		  "mode=0755,size=64k") < 0) {
+		r = err_set(e, -EOPNOTSUPP, "%s: no file system in memory there: %s", p->dir,
+			    strerror(errno));
 		rmdir(p->dir);
 		close(p->lock);
 		return r;
@@ -151,10 +157,13 @@ static int mount_fuse(const char *path, int *ret_fd, struct err *e)
 	if (fd < 0)
 		return err_set(e, -EOPNOTSUPP, "/dev/fuse: %s", strerror(errno));
 	snprintf(sub, sizeof(sub), "%s/fuse", path);
-	/* others: the loop device is attached by root, the file belongs to nobody; nobody else is in this namespace */
-	snprintf(options, sizeof(options), "fd=%d,rootmode=40000,user_id=%u,group_id=%u,default_permissions%s", fd, uid, gid,
+	/* others: the loop device is attached by root, the file belongs to nobody; nobody else is in this
+	 * namespace */
+	snprintf(options, sizeof(options),
+		 "fd=%d,rootmode=40000,user_id=%u,group_id=%u,default_permissions%s", fd, uid, gid,
 		 geteuid() == 0 ? ",allow_other" : "");
-	if (mount("aderescue", sub, "fuse.aderescue", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME, options) < 0)
+	if (mount("aderescue", sub, "fuse.aderescue", MS_NOSUID | MS_NODEV | MS_NOEXEC | MS_NOATIME,
+		  options) < 0)
 		return err_set(e, -EOPNOTSUPP, "FUSE mount: %s", strerror(errno));
 	*ret_fd = take_fd(&fd);
 	return 0;
@@ -216,7 +225,7 @@ static void sweep_one(int above, const char *name)
 	struct stat st;
 
 	if (fd >= 0 && fstat(fd, &st) == 0 && st.st_uid == geteuid() && flock(fd, LOCK_EX | LOCK_NB) == 0)
-		unlinkat(above, name, AT_REMOVEDIR);    /* only ever an empty one */
+		unlinkat(above, name, AT_REMOVEDIR); /* only ever an empty one */
 }
 
 void fuse_places_sweep(void)

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: MIT */
-/* The kernel as a reader and writer of one exported file: a loop device on it, mounted by a fixed type and nothing but fixed options, by a process of its own
- * that then gives up all it can and serves files (kserve.c). That process mounts inside a root folder that holds this loop device's node and no other
- * device: a btrfs that says it has more devices cannot have the kernel open them. The parent waits with a limit and never reads what is mounted.
+/* The kernel as a reader and writer of one exported file: a loop device on it, mounted by a fixed type and
+ * nothing but fixed options, by a process of its own that then gives up all it can and serves files
+ * (kserve.c). That process mounts inside a root folder that holds this loop device's node and no other
+ * device: a btrfs that says it has more devices cannot have the kernel open them. The parent waits with a
+ * limit and never reads what is mounted.
  *
- * Nothing stays when everybody is killed: the mount namespace ends with its last process, the loop device clears itself with its mount. */
+ * Nothing stays when everybody is killed: the mount namespace ends with its last process, the loop device
+ * clears itself with its mount. */
 #include "proc/kserve.h"
 #include "proc/proc.h"
 
@@ -30,8 +33,11 @@
 
 enum { MOUNT_SECONDS = 120, LOOP_TRIES = 64, CLEAR_SECONDS = 10 };
 
-/* What may be mounted. nouuid: the rescue system can have a copy of the same file system mounted. A superblock may say "panic on errors". */
-static const struct kind { const char *fmt, *type, *options; } kinds[] = {
+/* What may be mounted. nouuid: the rescue system can have a copy of the same file system mounted. A
+ * superblock may say "panic on errors". */
+static const struct kind {
+	const char *fmt, *type, *options;
+} kinds[] = {
 	{ "xfs", "xfs", "nouuid" },
 	{ "btrfs", "btrfs", "skip_balance" },
 	{ "ext2", "ext4", "errors=remount-ro,noinit_itable" },
@@ -74,7 +80,9 @@ int kmount_can(const char *fmt, struct err *e)
 	/* loads its module where there is one; kernels before 5.2 cannot be asked before the mount */
 	fs = (int)syscall(SYS_fsopen, kind->type, 1U /* close on exec */);
 	if (fs < 0 && errno != ENOSYS)
-		return err_set(e, -EOPNOTSUPP, errno == ENODEV ? "this kernel has no %s" : "this kernel does not give %s", kind->type);
+		return err_set(e, -EOPNOTSUPP,
+			       errno == ENODEV ? "this kernel has no %s" : "this kernel does not give %s",
+			       kind->type);
 	return 0;
 }
 
@@ -83,7 +91,7 @@ int kmount_can(const char *fmt, struct err *e)
 /* Nothing of the parent's but the socket: no disk, no output. */
 static int close_others(int sock)
 {
-	int null = open("/dev/null", O_RDWR | O_CLOEXEC);   /* no disk */
+	int null = open("/dev/null", O_RDWR | O_CLOEXEC); /* no disk */
 
 	if (null < 0)
 		return -1;
@@ -98,7 +106,8 @@ static int close_others(int sock)
 	return 3;
 }
 
-/* The loop device's node in the mount's own dev/; its number comes from sysfs, since a system may have loop devices with partitions. */
+/* The loop device's node in the mount's own dev/; its number comes from sysfs, since a system may have loop
+ * devices with partitions. */
 static int make_node(const char *dir, int no, char path[96], struct err *e)
 {
 	char sys[64], text[32] = "";
@@ -121,7 +130,9 @@ static int make_node(const char *dir, int no, char path[96], struct err *e)
 /* Kernels before 5.8 need two steps; killed between them, a loop device without a mount stays. */
 static int configure_loop(int loop, int file)
 {
-	struct loop_config c = { .fd = (uint32_t)file, .info = { .lo_flags = LO_FLAGS_AUTOCLEAR | LO_FLAGS_DIRECT_IO, .lo_file_name = "aderescue" } };
+	struct loop_config c = { .fd = (uint32_t)file,
+				 .info = { .lo_flags = LO_FLAGS_AUTOCLEAR | LO_FLAGS_DIRECT_IO,
+					   .lo_file_name = "aderescue" } };
 
 	if (ioctl(loop, LOOP_CONFIGURE, &c) == 0)
 		return 0;
@@ -138,13 +149,14 @@ static int configure_loop(int loop, int file)
 static int attach_loop(const char *dir, int *ret_no, int *ret_fd, struct err *e)
 {
 	char path[96];
-	cleanup_close int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC), file = -1;   /* no disk */
+	cleanup_close int control = open("/dev/loop-control", O_RDWR | O_CLOEXEC), file = -1; /* no disk */
 	int r = -EBUSY;
 
 	snprintf(path, sizeof(path), "%s/fuse/disk", dir);
-	file = open(path, O_RDWR | O_CLOEXEC);   /* no disk: the overlay that our child serves */
+	file = open(path, O_RDWR | O_CLOEXEC); /* no disk: the overlay that our child serves */
 	if (control < 0 || file < 0)
-		return err_set(e, -EOPNOTSUPP, "%s: %s", control < 0 ? "/dev/loop-control" : path, strerror(errno));
+		return err_set(e, -EOPNOTSUPP, "%s: %s", control < 0 ? "/dev/loop-control" : path,
+			       strerror(errno));
 	for (int i = 0; i < LOOP_TRIES && r == -EBUSY; i++) {
 		int no = ioctl(control, LOOP_CTL_GET_FREE), loop;
 
@@ -153,7 +165,7 @@ static int attach_loop(const char *dir, int *ret_no, int *ret_fd, struct err *e)
 		r = make_node(dir, no, path, e);
 		if (r < 0)
 			return r;
-		loop = open(path, O_RDWR | O_CLOEXEC);   /* no disk: the loop device */
+		loop = open(path, O_RDWR | O_CLOEXEC); /* no disk: the loop device */
 		if (loop < 0)
 			return err_set(e, -EOPNOTSUPP, "%s: %s", path, strerror(errno));
 		r = configure_loop(loop, file);
@@ -173,9 +185,12 @@ static int mount_failed(const struct kind *kind, int code, struct err *e)
 	if (code == ENODEV)
 		return err_set(e, -EOPNOTSUPP, "this kernel has no %s", kind->type);
 	if (code == EEXIST)
-		return err_set(e, -EBUSY, "the kernel does not mount it: a file system of this UUID is mounted on this system");
+		return err_set(
+		    e, -EBUSY,
+		    "the kernel does not mount it: a file system of this UUID is mounted on this system");
 	/* EINVAL: also a feature that this kernel was built without */
-	return err_set(e, code == EINVAL ? -EOPNOTSUPP : -EIO, "the kernel does not mount it as %s: %s; its log (dmesg) says why", kind->type,
+	return err_set(e, code == EINVAL ? -EOPNOTSUPP : -EIO,
+		       "the kernel does not mount it as %s: %s; its log (dmesg) says why", kind->type,
 		       strerror(code));
 }
 
@@ -200,7 +215,8 @@ static int mount_there(const char *dir, const struct kind *kind, bool write, int
 	return 0;
 }
 
-static void server(int sock, char *buf, const char *dir, const struct kind *kind, bool write, pid_t parent) __attribute__((noreturn));
+static void server(int sock, char *buf, const char *dir, const struct kind *kind, bool write, pid_t parent)
+    __attribute__((noreturn));
 static void server(int sock, char *buf, const char *dir, const struct kind *kind, bool write, pid_t parent)
 {
 	struct wire ready = { .op = WIRE_ANSWER };
@@ -215,7 +231,7 @@ static void server(int sock, char *buf, const char *dir, const struct kind *kind
 	if (r == 0)
 		r = mount_there(dir, kind, write, no, &e);
 	if (loop >= 0)
-		close(loop);    /* from here on the mount alone holds it */
+		close(loop); /* from here on the mount alone holds it */
 	if (r == 0)
 		r = sandbox_file_server(&e);
 	ready.code = r;
@@ -314,7 +330,8 @@ int kmount_start(struct kmount *k, const char *dir, const char *fmt, bool write,
 	return r;
 }
 
-/* In a process of its own, since it may wait for ever. A btrfs device that was seen is remembered by the kernel until it is told to forget. */
+/* In a process of its own, since it may wait for ever. A btrfs device that was seen is remembered by the
+ * kernel until it is told to forget. */
 static void unmounter(const char *mnt, int loop, bool is_btrfs) __attribute__((noreturn));
 static void unmounter(const char *mnt, int loop, bool is_btrfs)
 {
@@ -329,7 +346,7 @@ static void unmounter(const char *mnt, int loop, bool is_btrfs)
 	r = r < 0 ? errno : 0;
 	if (is_btrfs && loop >= 0) {
 		struct btrfs_ioctl_vol_args args = { 0 };
-		int control = open("/dev/btrfs-control", O_RDWR | O_CLOEXEC);   /* no disk */
+		int control = open("/dev/btrfs-control", O_RDWR | O_CLOEXEC); /* no disk */
 
 		snprintf(args.name, sizeof(args.name), "/dev/loop%d", loop);
 		if (control >= 0)
@@ -377,12 +394,14 @@ int kmount_stop(struct kmount *k, const char *dir, struct err *e)
 		if (pid > 0)
 			kill(pid, SIGKILL);
 		umount2(mnt, MNT_DETACH);
-		return err_set(e, -ETIMEDOUT, "the kernel did not unmount it within %d seconds", MOUNT_SECONDS);
+		return err_set(e, -ETIMEDOUT, "the kernel did not unmount it within %d seconds",
+			       MOUNT_SECONDS);
 	}
 	/* EINVAL: no mount there */
 	if (!WIFEXITED(status) || (WEXITSTATUS(status) && (was.mounted || WEXITSTATUS(status) != EINVAL))) {
 		umount2(mnt, MNT_DETACH);
-		return err_set(e, -EIO, "it cannot be unmounted: %s", WIFEXITED(status) ? strerror(WEXITSTATUS(status)) : "killed");
+		return err_set(e, -EIO, "it cannot be unmounted: %s",
+			       WIFEXITED(status) ? strerror(WEXITSTATUS(status)) : "killed");
 	}
 	return is_cleared(was.loop, dir) ? 0 : err_set(e, -EIO, "loop device %d did not go away", was.loop);
 }

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The file server of one mount by the kernel. It runs with root's right to pass over permissions and no other, in a root folder that is the mount. Every path is
- * resolved by openat2(2) without links, without leaving the root or the mount; on kernels before 5.6, component by component to the same end. A
- * file is looked at by O_PATH before it is opened, so that no FIFO, socket or device ever is. */
+/* The file server of one mount by the kernel. It runs with root's right to pass over permissions and no
+ * other, in a root folder that is the mount. Every path is resolved by openat2(2) without links, without
+ * leaving the root or the mount; on kernels before 5.6, component by component to the same end. A file is
+ * looked at by O_PATH before it is opened, so that no FIFO, socket or device ever is. */
 #include "proc/kserve.h"
 
 #include <fcntl.h>
@@ -20,11 +21,16 @@
 
 struct kserver {
 	int root;
-	char *buf;                              /* the request; WIRE_MAX + 1 bytes */
-	char *out;                              /* the answer; WIRE_MAX bytes */
+	char *buf; /* the request; WIRE_MAX + 1 bytes */
+	char *out; /* the answer; WIRE_MAX bytes */
 	struct wire answer;
 };
-struct dirent64_head { uint64_t ino; int64_t off; uint16_t len; uint8_t type; };
+struct dirent64_head {
+	uint64_t ino;
+	int64_t off;
+	uint16_t len;
+	uint8_t type;
+};
 enum { DIRENT_NAME = 19, MAX_COMPONENT = 255 };
 
 static int failed(struct err *e)
@@ -67,8 +73,10 @@ static int walk(int root, const char *path, int flags, mode_t mode)
 
 static int open_file(const struct kserver *k, const char *path, int flags, mode_t mode)
 {
-	struct open_how how = { .flags = (uint64_t)(flags | O_NOFOLLOW | O_CLOEXEC), .mode = mode,
-				.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV | RESOLVE_NO_MAGICLINKS };
+	struct open_how how = { .flags = (uint64_t)(flags | O_NOFOLLOW | O_CLOEXEC),
+				.mode = mode,
+				.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS | RESOLVE_NO_XDEV |
+					   RESOLVE_NO_MAGICLINKS };
 	long fd = syscall(SYS_openat2, k->root, path, &how, sizeof(how));
 
 	return fd < 0 && errno == ENOSYS ? walk(k->root, path, flags, mode) : (int)fd;
@@ -89,7 +97,8 @@ static int open_regular(const struct kserver *k, const char *path, int flags, st
 }
 
 /* The folder of a path, and its last name. */
-static int open_parent(const struct kserver *k, const char *path, int flags, const char **ret_name, struct err *e)
+static int open_parent(const struct kserver *k, const char *path, int flags, const char **ret_name,
+		       struct err *e)
 {
 	const char *slash = strrchr(path, '/');
 	cleanup_free char *dir = NULL;
@@ -240,7 +249,9 @@ static int add_xattr(struct kserver *k, const char *file, const char *name, stru
 		return err_set(e, -E2BIG, "its extended attributes are too many");
 	n = lgetxattr(file, name, k->out + k->answer.len + head, WIRE_MAX - k->answer.len - head);
 	if (n < 0)
-		return errno == ERANGE ? err_set(e, -E2BIG, "its extended attributes are too many") : errno == ENODATA ? 0 : failed(e);
+		return errno == ERANGE	  ? err_set(e, -E2BIG, "its extended attributes are too many")
+		       : errno == ENODATA ? 0
+					  : failed(e);
 	len = (uint32_t)n;
 	memcpy(k->out + k->answer.len, name, strlen(name) + 1);
 	memcpy(k->out + k->answer.len + strlen(name) + 1, &len, sizeof(len));
@@ -295,7 +306,8 @@ static int do_rename(struct kserver *k, const struct wire *w, struct err *e)
 	const char *to = k->buf + strlen(k->buf) + 1, *name = NULL;
 	cleanup_close int dir = -1;
 
-	if (to >= k->buf + w->len || !*to || strchr(to, '/') || !strcmp(to, ".") || !strcmp(to, "..") || strlen(to) > MAX_COMPONENT)
+	if (to >= k->buf + w->len || !*to || strchr(to, '/') || !strcmp(to, ".") || !strcmp(to, "..") ||
+	    strlen(to) > MAX_COMPONENT)
 		return err_set(e, -EINVAL, "no name to rename it to");
 	dir = open_parent(k, k->buf, O_RDONLY, &name, e);
 	if (dir < 0)
@@ -309,7 +321,7 @@ static int do_rename(struct kserver *k, const struct wire *w, struct err *e)
 static int open_to_replace(struct kserver *k, struct stat *st, bool *ret_new, struct err *e)
 {
 	struct err why = { "" };
-	int fd = open_regular(k, k->buf, O_WRONLY, st, &why);   /* no disk */
+	int fd = open_regular(k, k->buf, O_WRONLY, st, &why); /* no disk */
 
 	*ret_new = false;
 	if (fd >= 0)
@@ -317,7 +329,7 @@ static int open_to_replace(struct kserver *k, struct stat *st, bool *ret_new, st
 	if (fd != -ENOENT)
 		return err_set(e, fd, "%s", why.msg);
 	*ret_new = true;
-	fd = open_file(k, k->buf, O_WRONLY | O_CREAT | O_EXCL, 0644);   /* no disk */
+	fd = open_file(k, k->buf, O_WRONLY | O_CREAT | O_EXCL, 0644); /* no disk */
 	if (fd < 0)
 		return failed(e);
 	if (fchown(fd, 0, 0) < 0 || fchmod(fd, 0644) < 0 || fstat(fd, st) < 0) {
@@ -374,7 +386,8 @@ static int do_replace(struct kserver *k, int content, struct err *e)
 	}
 	if (fsync(fd) < 0 || fstat(fd, &now) < 0)
 		return failed(e);
-	if (now.st_mode != st.st_mode || now.st_uid != st.st_uid || now.st_gid != st.st_gid || now.st_size != from.st_size)
+	if (now.st_mode != st.st_mode || now.st_uid != st.st_uid || now.st_gid != st.st_gid ||
+	    now.st_size != from.st_size)
 		return err_set(e, -EIO, "it is not what it was meant to become");
 	return 0;
 }
@@ -383,7 +396,8 @@ static int do_replace(struct kserver *k, int content, struct err *e)
 
 static int serve_one(struct kserver *k, const struct wire *w, int fd, struct err *e)
 {
-	if (w->op != KFS_SYNC && w->op != KFS_SPACE && (k->buf[0] != '/' || strnlen(k->buf, w->len) > PATH_MAX))
+	if (w->op != KFS_SYNC && w->op != KFS_SPACE &&
+	    (k->buf[0] != '/' || strnlen(k->buf, w->len) > PATH_MAX))
 		return err_set(e, -EINVAL, "no path");
 	switch (w->op) {
 	case KFS_STAT:
@@ -410,7 +424,9 @@ static int serve_one(struct kserver *k, const struct wire *w, int fd, struct err
 
 void kserve(int sock, char *buf)
 {
-	struct kserver k = { .root = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC), .buf = buf, .out = malloc(WIRE_MAX) };
+	struct kserver k = { .root = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+			     .buf = buf,
+			     .out = malloc(WIRE_MAX) };
 	struct wire w;
 	int fd;
 
@@ -423,7 +439,8 @@ void kserve(int sock, char *buf)
 		if (fd >= 0)
 			close(fd);
 		if (r < 0)
-			k.answer = (struct wire){ .op = WIRE_ANSWER, .code = r, .len = (uint32_t)strlen(e.msg) };
+			k.answer =
+			    (struct wire){ .op = WIRE_ANSWER, .code = r, .len = (uint32_t)strlen(e.msg) };
 		if (wire_send(sock, &k.answer, r < 0 ? e.msg : k.out, -1) < 0)
 			break;
 	}

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The parent: forks the child, serves its requests, and returns its exit status. It parses nothing that comes from a disk; a plan comes as an undo file
- * that is not armed yet, is read by the reader of undo files, and every change must lie inside the volumes that the plan names. */
+/* The parent: forks the child, serves its requests, and returns its exit status. It parses nothing that comes
+ * from a disk; a plan comes as an undo file that is not armed yet, is read by the reader of undo files, and
+ * every change must lie inside the volumes that the plan names. */
 #include "proc/proc.h"
 
 #include <signal.h>
@@ -26,22 +27,27 @@ struct server {
 static bool change_is_bound(const struct change *c, uint32_t disk, const struct wire_bound *b, size_t n)
 {
 	for (size_t i = 0; i < n; i++)
-		if (b[i].disk == disk && c->off >= b[i].off && c->len <= b[i].len && c->off - b[i].off <= b[i].len - c->len)
+		if (b[i].disk == disk && c->off >= b[i].off && c->len <= b[i].len &&
+		    c->off - b[i].off <= b[i].len - c->len)
 			return true;
 	return false;
 }
 
-static int check_plan(const struct server *s, const struct change_set *cs, const uint32_t *index, const struct wire_bound *b, size_t n, struct err *e)
+static int check_plan(const struct server *s, const struct change_set *cs, const uint32_t *index,
+		      const struct wire_bound *b, size_t n, struct err *e)
 {
 	for (size_t i = 0; i < cs->ndisks; i++) {
 		if (index[i] >= s->opt->ndisks)
-			return err_set(e, -EBADMSG, "the plan names disk %u of %zu", index[i], s->opt->ndisks);
+			return err_set(e, -EBADMSG, "the plan names disk %u of %zu", index[i],
+				       s->opt->ndisks);
 		if (s->opt->disk_refused && s->opt->disk_refused[index[i]])
 			return err_set(e, -EBUSY, "%s", s->opt->disk_refused[index[i]]);
 	}
 	for (size_t i = 0; i < cs->n; i++)
 		if (cs->v[i].disk >= cs->ndisks || !change_is_bound(&cs->v[i], index[cs->v[i].disk], b, n))
-			return err_set(e, -EBADMSG, "the plan changes byte %ju, which lies outside the volumes it names", (uintmax_t)cs->v[i].off);
+			return err_set(e, -EBADMSG,
+				       "the plan changes byte %ju, which lies outside the volumes it names",
+				       (uintmax_t)cs->v[i].off);
 	return 0;
 }
 
@@ -56,7 +62,8 @@ static int commit(struct server *s, const struct wire *w, int fd, struct commit_
 
 	if (!s->opt->may_commit || s->committed)
 		return err_set(e, -EPERM, "nothing may be written in this run");
-	if (fd < 0 || w->a == 0 || w->a > s->opt->ndisks || head > w->len || (w->len - head) % sizeof(*bounds))
+	if (fd < 0 || w->a == 0 || w->a > s->opt->ndisks || head > w->len ||
+	    (w->len - head) % sizeof(*bounds))
 		return err_set(e, -EBADMSG, "a plan of the wrong form");
 	nbounds = (w->len - head) / sizeof(*bounds);
 	index = malloc(head);
@@ -91,7 +98,9 @@ static int answer(struct server *s, int code, uint64_t a, const void *payload, s
 /* The answer to what went well, or not: with a descriptor that is closed here. */
 static int answer_fd(struct server *s, int code, uint32_t id, int fd, const struct err *e)
 {
-	struct wire w = { .op = WIRE_ANSWER, .code = code, .id = id, .len = code < 0 ? (uint32_t)strlen(e->msg) : 0 };
+	struct wire w = {
+		.op = WIRE_ANSWER, .code = code, .id = id, .len = code < 0 ? (uint32_t)strlen(e->msg) : 0
+	};
 	int r = wire_send(s->sock, &w, e->msg, fd);
 
 	if (fd >= 0)
@@ -222,7 +231,9 @@ static int wait_for(pid_t pid)
 	if (WIFEXITED(status))
 		return WEXITSTATUS(status);
 	if (WTERMSIG(status) != SIGINT && WTERMSIG(status) != SIGPIPE)
-		fprintf(stderr, "aderescue: the reading process was ended by signal %d; nothing was written\n", WTERMSIG(status));
+		fprintf(stderr,
+			"aderescue: the reading process was ended by signal %d; nothing was written\n",
+			WTERMSIG(status));
 	return 1;
 }
 
@@ -233,7 +244,8 @@ int broker_run(const struct broker_options *opt, int (*run)(void *arg, struct br
 	int socks[2], code;
 	pid_t pid;
 
-	if (!s.buf || outfiles_open(&s.out, opt, &e) < 0 || socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, socks) < 0) {
+	if (!s.buf || outfiles_open(&s.out, opt, &e) < 0 ||
+	    socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, socks) < 0) {
 		fprintf(stderr, "aderescue: %s\n", *e.msg ? e.msg : strerror(errno));
 		free(s.buf);
 		return 1;
@@ -253,7 +265,8 @@ int broker_run(const struct broker_options *opt, int (*run)(void *arg, struct br
 	close(socks[1]);
 	s.sock = socks[0];
 	if (pid > 0) {
-		signal(SIGINT, SIG_IGN);   /* the child gets it as well and ends; what is being committed here is not cut short */
+		signal(SIGINT, SIG_IGN); /* the child gets it as well and ends; what is being committed here
+					    is not cut short */
 		serve(&s);
 	}
 	fuse_places_close(&s.places);

@@ -30,8 +30,8 @@ const struct rule rule_journal_not_replayed = {
 	.why = "The machine crashed or was stopped hard. The last changes are in the journal only; files "
 	       "that were made or removed last are not seen. What was "
 	       "read is not believed where it says that something is absent.",
-	.advice = "Run aderescue where FUSE and e2fsck are at hand: the journal is then replayed on an "
-		  "overlay, never on the disk.",
+	.advice = "Run aderescue where FUSE and e2fsck are at hand, and as root for XFS, whose log the kernel "
+		  "replays: on an overlay, never on the disk.",
 	.clean = NULL,
 	.severity = SEV_WARNING,
 	.check = check,

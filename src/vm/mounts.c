@@ -113,6 +113,9 @@ static int mount_row(struct machine *m, const struct tab_row *row, struct err *e
 		return mount_missing(m, at, NULL, spec, "bind mounts are not followed", e);
 	if (dev_find(m, spec, &n, why) != FOUND_ONE)
 		return mount_missing(m, at, NULL, spec, why, e);
+	/* what is read of a btrfs is its default subvolume, which is another tree than the one named here */
+	if (str_eq(n->fmt, "btrfs") && (tab_option(options, "subvol", NULL) || tab_option(options, "subvolid", NULL)))
+		return mount_missing(m, at, n, spec, "btrfs subvolumes are not followed", e);
 	return mount_node(m, at, n, spec, e);
 }
 
