@@ -23,8 +23,8 @@ const struct rule rule_boot_piece_unread = {
 	.id = "boot-piece-unread",
 	.row = "",
 	.title = "Some pieces that the encrypted OS boots with could not be read.",
-	.why = "An initramfs can be damaged, packed in a way that is not read here, or too large; a boot entry can hold "
-	       "variables that nothing resolves. The verdict says nothing about these.",
+	.why = "An initramfs can be damaged, packed in a way that is not read here, or too large; a boot "
+	       "entry can hold variables that nothing resolves. The verdict says nothing about these.",
 	.advice = "If the machine does not boot, look at these by hand in a chroot.",
 	.clean = NULL,
 	.severity = SEV_NOTE,

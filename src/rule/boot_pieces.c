@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* The boot pieces of an encrypted OS that lie in tables and menus: the osencrypt line of crypttab, the header's
- * path in it, the header file itself, and the PARTUUIDs and UUIDs named by crypttab, by the kernel arguments of
- * every boot entry and by /etc/default/grub. A piece disagrees only where what was read says so; a variable in
- * the arguments ($kernelopts), or an entry whose method is not known, could not be read. */
+/* The boot pieces of an encrypted OS that lie in tables and menus: the osencrypt line of crypttab, the
+ * header's path in it, the header file itself, and the PARTUUIDs and UUIDs named by crypttab, by the kernel
+ * arguments of every boot entry and by /etc/default/grub. A piece disagrees only where what was read says so;
+ * a variable in the arguments ($kernelopts), or an entry whose method is not known, could not be read. */
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -227,8 +227,8 @@ static bool check_argument(struct pieces *p, const struct vm *vm, const struct b
 		piece_wrong(p, boot_node(vm), b->file, b->line,
 			    "%s is empty: expect the initramfs emergency shell", name);
 	else if (want && *want && !str_eq_nocase(have, want))
-		piece_wrong(p, boot_node(vm), b->file, b->line, "%s is %s, but on this disk it is %s", name, have,
-			    want);
+		piece_wrong(p, boot_node(vm), b->file, b->line, "%s is %s, but on this disk it is %s", name,
+			    have, want);
 	else
 		return true;
 	return false;
@@ -329,7 +329,8 @@ static void check_default_grub(struct pieces *p, const struct vm *vm, enum boot_
 			    "root= names the encrypted partition itself (PARTUUID=%s)", root);
 	else if (m == METHOD_ONLINE && !have && has_ade_arguments(vm))
 		piece_wrong(p, vm->root, "/etc/default/grub", 0,
-			    "has no rd.luks.ade.partuuid, which boot entries have: the next grub2-mkconfig leaves it out");
+			    "has no rd.luks.ade.partuuid, which boot entries have: the next grub2-mkconfig "
+			    "leaves it out");
 	else
 		piece_agrees(p);
 }
@@ -358,8 +359,9 @@ void boot_pieces_read(const struct vm *vm, struct pieces *p)
 	if (vm->bootf.have == HAVE_YES && vm->bootf.nkernels && !vm->bootf.ninitrds)
 		piece_wrong(p, boot_node(vm), "/boot", 0, "there are kernels, but no initramfs image");
 	if (m == METHOD_UNKNOWN)
-		piece_unread(p, "whether this system (%s %s) needs kernel arguments and hooks of ADE is not known",
-			     or_dash(vm->os.id), or_dash(vm->os.version));
+		piece_unread(
+		    p, "whether this system (%s %s) needs kernel arguments and hooks of ADE is not known",
+		    or_dash(vm->os.id), or_dash(vm->os.version));
 	boot_pieces_hooks(vm, m, p);
 	boot_pieces_image(vm, m, p);
 }

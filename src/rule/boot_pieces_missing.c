@@ -22,8 +22,8 @@ static enum tri check(const struct vm *vm, struct findings *out, char **why)
 		f = finding_add(out, &rule_boot_pieces_missing, x->where, x->path, x->line);
 		finding_say(f, "%s", or_dash(x->say));
 		if (first)
-			finding_say(f, "%u of %u boot pieces that could be read agree with the disk", p.count[PIECE_AGREES],
-				    p.count[PIECE_AGREES] + p.count[PIECE_DISAGREES]);
+			finding_say(f, "%u of %u boot pieces that could be read agree with the disk",
+				    p.count[PIECE_AGREES], p.count[PIECE_AGREES] + p.count[PIECE_DISAGREES]);
 		first = false;
 	}
 	if (p.oom)

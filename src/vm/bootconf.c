@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* Small configuration texts that decide whether an encrypted OS boots: modprobe.d(5), the LVM filters of lvm.conf(5), a kernel's
- * configuration, and ADE's script crypt-ade-boot. Read line by line, as far as they matter; comments are left out. */
+/* Small configuration texts that decide whether an encrypted OS boots: modprobe.d(5), the LVM filters of
+ * lvm.conf(5), a kernel's configuration, and ADE's script crypt-ade-boot. Read line by line, as far as they
+ * matter; comments are left out. */
 #include "vm/bootconf.h"
 
 #include <ctype.h>
@@ -63,21 +64,24 @@ static bool does_nothing(const char *w, size_t n)
 			n -= i;
 			break;
 		}
-	return is(w, n, "true") || is(w, n, "false") || is(w, n, "nologin") || is(w, n, ":") || is(w, n, "null");
+	return is(w, n, "true") || is(w, n, "false") || is(w, n, "nologin") || is(w, n, ":") ||
+	       is(w, n, "null");
 }
 
 int modprobe_vfat_off(const char *text, size_t n, char **ret_line, unsigned *ret_at, struct err *e)
 {
-	struct lines l = { .next = text, .left = n };
+	struct lines l = {.next = text, .left = n};
 
 	while (line_next(&l)) {
 		const char *p = l.p, *end = l.p + l.len, *cmd, *module, *what;
 		size_t cmd_n, module_n, what_n;
 
-		if (!word(&p, end, &cmd, &cmd_n) || !word(&p, end, &module, &module_n) || !is(module, module_n, "vfat"))
+		if (!word(&p, end, &cmd, &cmd_n) || !word(&p, end, &module, &module_n) ||
+		    !is(module, module_n, "vfat"))
 			continue;
 		if (!is(cmd, cmd_n, "blacklist") &&
-		    !(is(cmd, cmd_n, "install") && word(&p, end, &what, &what_n) && does_nothing(what, what_n)))
+		    !(is(cmd, cmd_n, "install") && word(&p, end, &what, &what_n) &&
+		      does_nothing(what, what_n)))
 			continue;
 		*ret_line = str_ndup(l.p, l.len < 200 ? l.len : 200);
 		*ret_at = l.at;
@@ -104,7 +108,7 @@ static bool guid_at(const char *p, char out[40])
 
 void bootscript_partuuid(const char *text, char out[40], bool *ret_token)
 {
-	static const char *const before[] = { "by-partuuid/", "PARTUUID=" };
+	static const char *const before[] = {"by-partuuid/", "PARTUUID="};
 
 	*out = '\0';
 	for (size_t i = 0; i < sizeof(before) / sizeof(*before); i++)
@@ -129,10 +133,12 @@ static void lvm_pattern(struct lvm_filter *f, const char *p, size_t n)
 		return;
 	memcpy(text, p, n - 1); /* without the last delimiter */
 	text[n - 1] = '\0';
-	if (p[0] == 'a' && (strstr(pattern, "osencrypt") || str_starts(pattern, "/dev/mapper") || str_starts(pattern, "^/dev/mapper") ||
-			    str_eq(pattern, ".*") || str_eq(pattern, ".*/") || str_eq(pattern, "/dev/") || str_eq(pattern, "^/dev/")))
+	if (p[0] == 'a' && (strstr(pattern, "osencrypt") || str_starts(pattern, "/dev/mapper") ||
+			    str_starts(pattern, "^/dev/mapper") || str_eq(pattern, ".*") ||
+			    str_eq(pattern, ".*/") || str_eq(pattern, "/dev/") || str_eq(pattern, "^/dev/")))
 		f->takes_osencrypt = true;
-	if (p[0] == 'r' && (str_eq(pattern, ".*") || str_eq(pattern, ".*/") || str_eq(pattern, ".") || str_eq(pattern, "/.*/")))
+	if (p[0] == 'r' && (str_eq(pattern, ".*") || str_eq(pattern, ".*/") || str_eq(pattern, ".") ||
+			    str_eq(pattern, "/.*/")))
 		f->rejects_rest = true;
 	for (char *q = pattern; p[0] == 'r' && *q && !*f->rejects; q++)
 		if (strlen(q) >= 36)
@@ -178,10 +184,10 @@ static const char *lvm_value(const char *p, const char *end)
 
 void lvmconf_filter(const char *text, size_t n, struct lvm_filter *ret)
 {
-	struct lines l = { .next = text, .left = n };
+	struct lines l = {.next = text, .left = n};
 	bool open = false;
 
-	*ret = (struct lvm_filter){ 0 };
+	*ret = (struct lvm_filter){0};
 	while (line_next(&l)) {
 		const char *end = l.p + l.len, *value = open ? l.p : lvm_value(l.p, end);
 
@@ -189,13 +195,14 @@ void lvmconf_filter(const char *text, size_t n, struct lvm_filter *ret)
 			continue;
 		ret->line = l.at;
 		lvm_patterns(ret, value, end);
-		open = (open || memchr(value, '[', (size_t)(end - value))) && !memchr(value, ']', (size_t)(end - value));
+		open = (open || memchr(value, '[', (size_t)(end - value))) &&
+		       !memchr(value, ']', (size_t)(end - value));
 	}
 }
 
 char kconfig_value(const char *text, size_t n, const char *name)
 {
-	struct lines l = { .next = text, .left = n };
+	struct lines l = {.next = text, .left = n};
 	size_t len = strlen(name);
 
 	while (line_next(&l)) {

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* The pieces that an encrypted OS boots with, beyond menus and tables: ADE's hooks in the system, modprobe.d, lvm.conf, and the
- * inside of initramfs images. Which kernel boots by default is told as far as GRUB's menus tell it: the saved entry, else the
- * first one of the menu, else the newest kernel. An embedded header is compared with the one of /boot by the key slot that opened
- * the OS volume: copies are made when the initramfs is, and grow old when the key is rotated. */
+/* The pieces that an encrypted OS boots with, beyond menus and tables: ADE's hooks in the system, modprobe.d,
+ * lvm.conf, and the inside of initramfs images. Which kernel boots by default is told as far as GRUB's menus
+ * tell it: the saved entry, else the first one of the menu, else the newest kernel. An embedded header is
+ * compared with the one of /boot by the key slot that opened the OS volume: copies are made when the
+ * initramfs is, and grow old when the key is rotated. */
 #include "vm/bootpieces.h"
 
 #include <stdlib.h>
@@ -36,7 +37,7 @@ void bootpieces_done(struct boot_pieces *p)
 	free(p->kernel);
 	free(p->vfat_off_path);
 	free(p->vfat_off);
-	*p = (struct boot_pieces){ 0 };
+	*p = (struct boot_pieces){0};
 }
 
 /* ---- the system's tree ---- */
@@ -82,7 +83,7 @@ static int read_modprobe_file(struct vm *vm, const char *path, struct err *e)
 
 static int read_modprobe_dir(struct vm *vm, const char *dir, struct err *e)
 {
-	cleanup_names struct names names = { 0 };
+	cleanup_names struct names names = {0};
 	int err = vm_names(vm, dir, MAX_CONFS, &names, NULL);
 
 	if (err == -ENOMEM)
@@ -103,7 +104,7 @@ static int read_modprobe_dir(struct vm *vm, const char *dir, struct err *e)
 
 static int read_modprobe(struct vm *vm, struct err *e)
 {
-	static const char *const dirs[] = { "/etc/modprobe.d", "/lib/modprobe.d" };
+	static const char *const dirs[] = {"/etc/modprobe.d", "/lib/modprobe.d"};
 	int err = 0;
 
 	vm->bootf.pieces.modprobe = HAVE_NO;
@@ -146,10 +147,10 @@ int bootpieces_tree(struct vm *vm, struct err *e)
 
 char *boot_version(const char *name)
 {
-	static const char *const before[] = { "vmlinuz-", "initrd.img-", "initramfs-", "initrd-" };
+	static const char *const before[] = {"vmlinuz-", "initrd.img-", "initramfs-", "initrd-"};
 
-	if (strstr(name, "rescue") || strstr(name, "kdump") || str_ends(name, ".old") || str_ends(name, ".bak") ||
-	    str_ends(name, ".dpkg-bak"))
+	if (strstr(name, "rescue") || strstr(name, "kdump") || str_ends(name, ".old") ||
+	    str_ends(name, ".bak") || str_ends(name, ".dpkg-bak"))
 		return NULL;
 	for (size_t i = 0; i < sizeof(before) / sizeof(*before); i++)
 		if (str_starts(name, before[i])) {
@@ -178,7 +179,8 @@ static bool is_named(const struct boot_entry *b, const char *saved)
 
 	if (!n || !file)
 		return false;
-	return str_eq(b->title, saved) || (!strncmp(file, saved, n) && (!file[n] || str_eq(file + n, ".conf")));
+	return str_eq(b->title, saved) ||
+	       (!strncmp(file, saved, n) && (!file[n] || str_eq(file + n, ".conf")));
 }
 
 static bool is_bls(const struct boot_entry *b)
@@ -288,7 +290,8 @@ static const struct luks_slot *slot_find(const struct luks_info *info, int id)
 	return NULL;
 }
 
-/* Does every slot of /boot's header that matters (the one that opened the volume, else all) stand in the copy as well? */
+/* Does every slot of /boot's header that matters (the one that opened the volume, else all) stand in the copy
+ * as well? */
 static bool has_slots(const struct header *h, struct blk *copy, const struct luks_info *info)
 {
 	bool any = false;
@@ -299,7 +302,8 @@ static bool has_slots(const struct header *h, struct blk *copy, const struct luk
 		if (!s->active || s->reencrypt || (h->slot >= 0 && s->id != h->slot))
 			continue;
 		o = slot_find(info, s->id);
-		if (!o || o->area_offset != s->area_offset || o->area_size != s->area_size || !same_area(h->blk, copy, s))
+		if (!o || o->area_offset != s->area_offset || o->area_size != s->area_size ||
+		    !same_area(h->blk, copy, s))
 			return false;
 		any = true;
 	}
@@ -372,8 +376,8 @@ static bool has_all(const struct boot_image *i)
 {
 	const struct initramfs *r = &i->in;
 
-	return r->whole && (r->boot_script || r->key_script || r->ade || r->ade_online) && i->copy != COPY_OLDER &&
-	       i->copy != COPY_OTHER && i->copy != COPY_DAMAGED;
+	return r->whole && (r->boot_script || r->key_script || r->ade || r->ade_online) &&
+	       i->copy != COPY_OLDER && i->copy != COPY_OTHER && i->copy != COPY_DAMAGED;
 }
 
 static int read_kernel_config(struct boot_pieces *b, struct fs *fs, const char *base, struct err *e)

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* Looking for the header of an OS volume where luks/osluksheader is gone: Ubuntu's and RHEL 7's initramfs images hold a copy
- * (perhaps of before a rotation of the key), and a deleted file's blocks can still be there. Only where something on the same disk
- * is ciphertext by its bytes. A wrong one does no harm: a header is kept only where it decrypts to something. */
+/* Looking for the header of an OS volume where luks/osluksheader is gone: Ubuntu's and RHEL 7's initramfs
+ * images hold a copy (perhaps of before a rotation of the key), and a deleted file's blocks can still be
+ * there. Only where something on the same disk is ciphertext by its bytes. A wrong one does no harm: a header
+ * is kept only where it decrypts to something. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,7 +14,7 @@
 #include "vm/plain.h"
 
 enum { MAX_ENTRIES = 10000, MAX_IMAGES = 8, MAX_FOUND = 8, SMALL = 16 << 20, CHUNK = 1 << 20, STEP = 512 };
-#define MAX_RAW (2ULL << 30)    /* of a device that is looked through */
+#define MAX_RAW (2ULL << 30) /* of a device that is looked through */
 
 /* Something on this disk that a detached header could belong to. */
 static bool needs_header(const struct graph *g, const struct node *boot)
@@ -21,8 +22,8 @@ static bool needs_header(const struct graph *g, const struct node *boot)
 	for (size_t i = 0; i < g->n; i++) {
 		const struct node *n = g->nodes[i];
 
-		if (n == boot || n->disk != boot->disk || !n->blk || *n->fmt || n->size < SMALL || node_has_children(g, n) ||
-		    n->kind == KIND_LUKS)
+		if (n == boot || n->disk != boot->disk || !n->blk || *n->fmt || n->size < SMALL ||
+		    node_has_children(g, n) || n->kind == KIND_LUKS)
 			continue;
 		if (n->opaque > 0 || (n->opaque < 0 && plain_is_opaque(n->blk, NULL, NULL) == TRI_YES))
 			return true;
@@ -35,7 +36,8 @@ static bool have_osheader(const struct graph *g, const struct node *node)
 	for (size_t i = 0; i < g->nheaders; i++) {
 		const struct header *h = g->headers[i];
 
-		if (h->node != node || !str_ends(h->path, "luks/osluksheader") || strchr(h->path, '!') || h->info.broken)
+		if (h->node != node || !str_ends(h->path, "luks/osluksheader") || strchr(h->path, '!') ||
+		    h->info.broken)
 			continue;
 		for (unsigned k = 0; k < h->info.nslots; k++)
 			if (h->info.slots[k].active)
@@ -58,11 +60,13 @@ static bool is_same(const struct header *h, struct blk *blk, const struct luks_i
 	cleanup_free uint8_t *a = NULL, *b = NULL;
 	size_t n = info->hdr_size < (4 << 20) ? (size_t)info->hdr_size : 4 << 20;
 
-	if (!str_eq(h->info.uuid, info->uuid) || h->info.seqid != info->seqid || h->info.hdr_size != info->hdr_size)
+	if (!str_eq(h->info.uuid, info->uuid) || h->info.seqid != info->seqid ||
+	    h->info.hdr_size != info->hdr_size)
 		return false;
 	a = malloc(n + 1);
 	b = malloc(n + 1);
-	return a && b && blk_pread(h->blk, a, n, 0, NULL) == 0 && blk_pread(blk, b, n, 0, NULL) == 0 && !memcmp(a, b, n);
+	return a && b && blk_pread(h->blk, a, n, 0, NULL) == 0 && blk_pread(blk, b, n, 0, NULL) == 0 &&
+	       !memcmp(a, b, n);
 }
 
 static struct node *graph_node(const struct graph *g, const struct node *node)
@@ -73,7 +77,8 @@ static struct node *graph_node(const struct graph *g, const struct node *node)
 	return NULL;
 }
 
-/* A header whose bytes are blk becomes one of the graph. 1, 0: none that can be read, or the same as another. */
+/* A header whose bytes are blk becomes one of the graph. 1, 0: none that can be read, or the same as another.
+ */
 static int add(struct graph *g, const struct node *node, const char *path, struct blk *blk, struct err *e)
 {
 	cleanup_free struct luks_info *info = calloc(1, sizeof(*info));
@@ -84,16 +89,18 @@ static int add(struct graph *g, const struct node *node, const char *path, struc
 	if (r <= 0 || info->broken || is_known(g, node, path))
 		return 0;
 	for (size_t i = 0; i < g->nheaders; i++)
-		if (g->headers[i]->node == node && g->headers[i]->detached && is_same(g->headers[i], blk, info))
+		if (g->headers[i]->node == node && g->headers[i]->detached &&
+		    is_same(g->headers[i], blk, info))
 			return 0;
 	return graph_add_header(g, graph_node(g, node), path, blk, info, true) ? 1 : err_oom(e);
 }
 
 /* ---- initramfs images ---- */
 
-static int hunt_image(struct graph *g, const struct node *node, struct fs *fs, const char *base, const char *name, struct err *e)
+static int hunt_image(struct graph *g, const struct node *node, struct fs *fs, const char *base,
+		      const char *name, struct err *e)
 {
-	cleanup(initramfs_done) struct initramfs in = { 0 };
+	cleanup(initramfs_done) struct initramfs in = {0};
 	cleanup_free char *path = path_join(base, name);
 	cleanup_free char *real = NULL;
 	cleanup_free char *shown = NULL;
@@ -112,9 +119,10 @@ static int hunt_image(struct graph *g, const struct node *node, struct fs *fs, c
 }
 
 /* *is_boot: base is where a kernel or an initramfs lies. */
-static int hunt_images(struct graph *g, const struct node *node, struct fs *fs, const char *base, bool *is_boot, struct err *e)
+static int hunt_images(struct graph *g, const struct node *node, struct fs *fs, const char *base,
+		       bool *is_boot, struct err *e)
 {
-	cleanup_names struct names names = { 0 };
+	cleanup_names struct names names = {0};
 	unsigned images = 0;
 	int added = 0, r = names_list(fs, base, MAX_ENTRIES, &names, NULL);
 

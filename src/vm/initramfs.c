@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
-/* An initramfs image as the kernel unpacks it (Documentation/driver-api/early-userspace/buffer-format): newc archives one after
- * the other with zeroes between them, and packed parts that hold the same. The first archives are often uncompressed (microcode,
- * modules), the last part is packed. Everything is counted; a truncated, damaged or absurd image is named and what was seen
- * before stays seen. */
+/* An initramfs image as the kernel unpacks it (Documentation/driver-api/early-userspace/buffer-format): newc
+ * archives one after the other with zeroes between them, and packed parts that hold the same. The first
+ * archives are often uncompressed (microcode, modules), the last part is packed. Everything is counted; a
+ * truncated, damaged or absurd image is named and what was seen before stays seen. */
 #include "vm/initramfs.h"
 
 #include <stdlib.h>
@@ -15,8 +15,8 @@
 
 /* cpio's "newc" header: all fields are hexadecimal text */
 struct newc {
-	char magic[6], ino[8], mode[8], uid[8], gid[8], nlink[8], mtime[8], filesize[8], devmajor[8], devminor[8], rdevmajor[8],
-		rdevminor[8], namesize[8], check[8];
+	char magic[6], ino[8], mode[8], uid[8], gid[8], nlink[8], mtime[8], filesize[8], devmajor[8],
+	    devminor[8], rdevmajor[8], rdevminor[8], namesize[8], check[8];
 };
 _Static_assert(sizeof(struct newc) == 110, "newc header");
 
@@ -24,7 +24,7 @@ struct walk {
 	struct initramfs *ret;
 	struct source *s;
 	bool keep_header;
-	bool in_archive;        /* a member was seen and its archive has not ended yet */
+	bool in_archive; /* a member was seen and its archive has not ended yet */
 };
 
 static bool hex8(const char p[8], uint32_t *ret)
@@ -33,7 +33,10 @@ static bool hex8(const char p[8], uint32_t *ret)
 
 	for (int i = 0; i < 8; i++) {
 		char c = p[i];
-		int d = c >= '0' && c <= '9' ? c - '0' : c >= 'a' && c <= 'f' ? c - 'a' + 10 : c >= 'A' && c <= 'F' ? c - 'A' + 10 : -1;
+		int d = c >= '0' && c <= '9'   ? c - '0'
+			: c >= 'a' && c <= 'f' ? c - 'a' + 10
+			: c >= 'A' && c <= 'F' ? c - 'A' + 10
+					       : -1;
 
 		if (d < 0)
 			return false;
@@ -45,7 +48,8 @@ static bool hex8(const char p[8], uint32_t *ret)
 
 static int damaged(const struct walk *w, const char *what, struct err *e)
 {
-	return err_set(e, -EBADMSG, "damaged: %s (byte %ju of the part at byte %ju)", what, (uintmax_t)w->s->used, (uintmax_t)w->s->start);
+	return err_set(e, -EBADMSG, "damaged: %s (byte %ju of the part at byte %ju)", what,
+		       (uintmax_t)w->s->used, (uintmax_t)w->s->start);
 }
 
 static int take_text(struct walk *w, const char *name, uint32_t size, struct err *e)
@@ -151,7 +155,8 @@ static int walk_archives(struct walk *w, uint8_t magic[6], struct err *e)
 		if (err == -ENODATA && !w->in_archive)
 			return w->ret->archives ? 0 : err_set(e, -ENODATA, "holds no archive");
 		/* what cannot be unpacked behind the end of an archive is no part of it */
-		if (err && w->s->archive && w->s->failed && !w->in_archive && w->ret->archives && err != -EFBIG && err != -ETIME)
+		if (err && w->s->archive && w->s->failed && !w->in_archive && w->ret->archives &&
+		    err != -EFBIG && err != -ETIME)
 			return 0;
 		if (err)
 			return err;
@@ -163,9 +168,10 @@ static int walk_archives(struct walk *w, uint8_t magic[6], struct err *e)
 	}
 }
 
-static int walk_packed(struct walk *w, struct image *m, uint64_t at, const char *packing, uint64_t *ret_end, struct err *e)
+static int walk_packed(struct walk *w, struct image *m, uint64_t at, const char *packing, uint64_t *ret_end,
+		       struct err *e)
 {
-	cleanup_source struct source packed = { 0 };
+	cleanup_source struct source packed = {0};
 	struct source *outer = w->s;
 	unsigned archives = w->ret->archives;
 	uint8_t magic[6];
@@ -176,7 +182,7 @@ static int walk_packed(struct walk *w, struct image *m, uint64_t at, const char 
 	if (!err)
 		err = walk_archives(w, magic, e);
 	if (err > 0 && w->ret->archives > archives)
-		err = 0;        /* rubbish behind the last archive: the kernel ignores it as well */
+		err = 0; /* rubbish behind the last archive: the kernel ignores it as well */
 	else if (err > 0)
 		err = damaged(w, "what is packed is no cpio archive", e);
 	if (!err && w->ret->archives == archives)
@@ -194,8 +200,8 @@ static int walk_image(struct initramfs *ret, struct image *m, bool keep_header, 
 	bool packed = false;
 
 	while (at < m->size) {
-		cleanup_source struct source raw = { 0 };
-		struct walk w = { .ret = ret, .s = &raw, .keep_header = keep_header };
+		cleanup_source struct source raw = {0};
+		struct walk w = {.ret = ret, .s = &raw, .keep_header = keep_header};
 		const char *packing;
 		uint8_t magic[6];
 		int err;
@@ -207,7 +213,11 @@ static int walk_image(struct initramfs *ret, struct image *m, bool keep_header, 
 		at += raw.used - 6;
 		packing = source_packing(magic);
 		if (!packing)
-			return packed ? 0 : err_set(e, -EBADMSG, "at byte %ju neither a cpio archive nor a compression that is known begins", (uintmax_t)at);
+			return packed ? 0
+				      : err_set(e, -EBADMSG,
+						"at byte %ju neither a cpio archive nor a compression that "
+						"is known begins",
+						(uintmax_t)at);
 		err = walk_packed(&w, m, at, packing, &at, e);
 		if (err)
 			return err;
@@ -218,11 +228,11 @@ static int walk_image(struct initramfs *ret, struct image *m, bool keep_header, 
 
 int initramfs_read(struct fs *fs, const char *path, bool keep_header, struct initramfs *ret, struct err *e)
 {
-	struct err why = { "" };
+	struct err why = {""};
 	struct image m;
 	int err;
 
-	*ret = (struct initramfs){ 0 };
+	*ret = (struct initramfs){0};
 	err = image_open(&m, fs, path, &why);
 	if (!err) {
 		ret->size = m.size;
@@ -247,5 +257,5 @@ void initramfs_done(struct initramfs *r)
 	free(r->crypttab);
 	free(r->header_path);
 	free(r->header);
-	*r = (struct initramfs){ 0 };
+	*r = (struct initramfs){0};
 }

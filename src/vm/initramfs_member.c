@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* What the names and texts of an initramfs tell. Names are matched by their ends, since images have /lib as a link or /usr/lib, and
- * dracut puts numbers before the names of its hooks. Pieces: those that Azure Disk Encryption's boot patches put there. */
+/* What the names and texts of an initramfs tell. Names are matched by their ends, since images have /lib as a
+ * link or /usr/lib, and dracut puts numbers before the names of its hooks. Pieces: those that Azure Disk
+ * Encryption's boot patches put there. */
 #include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,13 +19,15 @@ static const char *base_of(const char *name)
 
 static bool is_crypttab(const char *name)
 {
-	return str_eq(name, "etc/crypttab") || str_eq(name, "cryptroot/crypttab") || str_eq(name, "conf/conf.d/cryptroot");
+	return str_eq(name, "etc/crypttab") || str_eq(name, "cryptroot/crypttab") ||
+	       str_eq(name, "conf/conf.d/cryptroot");
 }
 
 static bool is_modprobe_conf(const char *name)
 {
-	return str_ends(name, ".conf") && (str_starts(name, "etc/modprobe.d/") || str_starts(name, "lib/modprobe.d/") ||
-					   str_starts(name, "usr/lib/modprobe.d/"));
+	return str_ends(name, ".conf") &&
+	       (str_starts(name, "etc/modprobe.d/") || str_starts(name, "lib/modprobe.d/") ||
+		str_starts(name, "usr/lib/modprobe.d/"));
 }
 
 enum member member_name(struct initramfs *r, const char *name, bool regular)
@@ -49,8 +52,8 @@ enum member member_name(struct initramfs *r, const char *name, bool regular)
 		return MEMBER_HEADER;
 	if (str_eq(base, "crypt-ade-boot"))
 		r->boot_script = true;
-	else if (!str_ends(name, "lib/dracut/modules.txt") && !str_eq(base, "modules.builtin") && !is_crypttab(name) &&
-		 !is_modprobe_conf(name))
+	else if (!str_ends(name, "lib/dracut/modules.txt") && !str_eq(base, "modules.builtin") &&
+		 !is_crypttab(name) && !is_modprobe_conf(name))
 		return MEMBER_PLAIN;
 	return MEMBER_TEXT;
 }
@@ -74,7 +77,8 @@ static int read_crypttab(struct initramfs *r, const char *text, struct err *e)
 	for (; *p; p += strcspn(p, "\n"), p += strspn(p, "\n")) {
 		size_t n = strcspn(p, "\r\n");
 
-		if (r->crypttab || n < 9 || (memcmp(p, "osencrypt", 9) && (n < 16 || memcmp(p, "target=osencrypt", 16))))
+		if (r->crypttab || n < 9 ||
+		    (memcmp(p, "osencrypt", 9) && (n < 16 || memcmp(p, "target=osencrypt", 16))))
 			continue;
 		r->crypttab = str_ndup(p, n);
 		if (!r->crypttab)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
-/* The bytes of an initramfs image in order: of the file, by a buffer, or of a packed part, by libarchive with exactly one filter
- * that the magic named and the "raw" format. Only filters that are linked in are used: one that would start a program is refused.
- * Every byte is counted, and the clocks are looked at every MiB. */
+/* The bytes of an initramfs image in order: of the file, by a buffer, or of a packed part, by libarchive with
+ * exactly one filter that the magic named and the "raw" format. Only filters that are linked in are used: one
+ * that would start a program is refused. Every byte is counted, and the clocks are looked at every MiB. */
 #include "vm/initramfs_parts.h"
 
 #include <archive.h>
@@ -23,7 +23,7 @@ int image_open(struct image *m, struct fs *fs, const char *path, struct err *e)
 		return err;
 	if (st.type != FS_FILE)
 		return err_set(e, -EINVAL, "not a regular file");
-	*m = (struct image){ .fs = fs, .path = path, .size = st.size };
+	*m = (struct image){.fs = fs, .path = path, .size = st.size};
 	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &m->cpu);
 	clock_gettime(CLOCK_MONOTONIC, &m->wall);
 	return 0;
@@ -46,7 +46,8 @@ int image_spend(struct image *m, uint64_t n, struct err *e)
 	m->next_look = m->spent + (1 << 20);
 	if (past(CLOCK_PROCESS_CPUTIME_ID, &m->cpu, INITRAMFS_MAX_CPU) ||
 	    past(CLOCK_MONOTONIC, &m->wall, INITRAMFS_MAX_WALL))
-		return err_set(e, -ETIME, "takes too long to unpack: given up after %ju bytes", (uintmax_t)m->spent);
+		return err_set(e, -ETIME, "takes too long to unpack: given up after %ju bytes",
+			       (uintmax_t)m->spent);
 	return 0;
 }
 
@@ -76,18 +77,19 @@ static const struct packing {
 	const char *name;
 	unsigned n;
 	const char *magic;
-	int (*filter)(struct archive *);        /* NULL: known by name only */
+	int (*filter)(struct archive *); /* NULL: known by name only */
 } packings[] = {
-	{ "gzip", 2, "\x1f\x8b", archive_read_support_filter_gzip },
-	{ "xz", 6, "\xfd"
-		   "7zXZ\0",
-	  archive_read_support_filter_xz },
-	{ "zstd", 4, "\x28\xb5\x2f\xfd", archive_read_support_filter_zstd },
-	{ "lz4", 4, "\x02\x21\x4c\x18", archive_read_support_filter_lz4 },
-	{ "lz4", 4, "\x04\x22\x4d\x18", archive_read_support_filter_lz4 },
-	{ "bzip2", 3, "BZh", archive_read_support_filter_bzip2 },
-	{ "lzma", 3, "\x5d\0\0", archive_read_support_filter_lzma },
-	{ "lzop", 4, "\x89LZO", NULL },
+	{"gzip", 2, "\x1f\x8b", archive_read_support_filter_gzip},
+	{"xz", 6,
+	 "\xfd"
+	 "7zXZ\0",
+	 archive_read_support_filter_xz},
+	{"zstd", 4, "\x28\xb5\x2f\xfd", archive_read_support_filter_zstd},
+	{"lz4", 4, "\x02\x21\x4c\x18", archive_read_support_filter_lz4},
+	{"lz4", 4, "\x04\x22\x4d\x18", archive_read_support_filter_lz4},
+	{"bzip2", 3, "BZh", archive_read_support_filter_bzip2},
+	{"lzma", 3, "\x5d\0\0", archive_read_support_filter_lzma},
+	{"lzop", 4, "\x89LZO", NULL},
 };
 
 const char *source_packing(const uint8_t magic[6])
@@ -127,11 +129,12 @@ static int unpack_failed(struct source *s, int code, struct err *e)
 	if (*s->read_why.msg)
 		return err_set(e, code, "%s", s->read_why.msg);
 	return err_set(e, code, "the packed part at byte %ju: %s", (uintmax_t)s->start,
-		       archive_error_string(s->archive) ? archive_error_string(s->archive) : "cannot be unpacked");
+		       archive_error_string(s->archive) ? archive_error_string(s->archive)
+							: "cannot be unpacked");
 }
 
-/* xz: the size of a filter chain's dictionary, from the header of the first block; lzma: from its own. The decoder allocates it.
- * 0: not told. */
+/* xz: the size of a filter chain's dictionary, from the header of the first block; lzma: from its own. The
+ * decoder allocates it. 0: not told. */
 static uint64_t xz_dict(const uint8_t *p, size_t n)
 {
 	size_t at = 14, end = n > 12 ? 12 + ((size_t)p[12] + 1) * 4 : 0;
@@ -171,7 +174,8 @@ static int check_dict(struct image *m, uint64_t off, const char *packing, struct
 	else if (n >= 5)
 		dict = head[1] | (uint64_t)head[2] << 8 | (uint64_t)head[3] << 16 | (uint64_t)head[4] << 24;
 	if (dict > INITRAMFS_MAX_DICT)
-		return err_set(e, -EFBIG, "the packed part at byte %ju asks for %ju bytes of memory", (uintmax_t)off, (uintmax_t)dict);
+		return err_set(e, -EFBIG, "the packed part at byte %ju asks for %ju bytes of memory",
+			       (uintmax_t)off, (uintmax_t)dict);
 	return 0;
 }
 
@@ -190,7 +194,8 @@ int source_packed(struct source *s, struct image *m, uint64_t off, const char *p
 	if (!s->archive || !s->buf)
 		return err_oom(e);
 	if (!filter || filter(s->archive) != ARCHIVE_OK)
-		return err_set(e, -EOPNOTSUPP, "the packed part at byte %ju is %s, which is not read here", (uintmax_t)off, packing);
+		return err_set(e, -EOPNOTSUPP, "the packed part at byte %ju is %s, which is not read here",
+			       (uintmax_t)off, packing);
 	if (archive_read_support_format_raw(s->archive) != ARCHIVE_OK ||
 	    archive_read_support_format_empty(s->archive) != ARCHIVE_OK)
 		return err_oom(e);
@@ -200,13 +205,15 @@ int source_packed(struct source *s, struct image *m, uint64_t off, const char *p
 	if (r != ARCHIVE_OK && r != ARCHIVE_EOF)
 		return unpack_failed(s, -EBADMSG, e);
 	if (archive_filter_count(s->archive) != 2)
-		return err_set(e, -EBADMSG, "the packed part at byte %ju is damaged, or packed more than once", (uintmax_t)off);
+		return err_set(e, -EBADMSG,
+			       "the packed part at byte %ju is damaged, or packed more than once",
+			       (uintmax_t)off);
 	return 0;
 }
 
 void source_raw(struct source *s, struct image *m, uint64_t off)
 {
-	*s = (struct source){ .image = m, .start = off };
+	*s = (struct source){.image = m, .start = off};
 	m->off = off;
 }
 
@@ -215,7 +222,7 @@ void source_done(struct source *s)
 	if (s->archive)
 		archive_read_free(s->archive);
 	free(s->buf);
-	*s = (struct source){ 0 };
+	*s = (struct source){0};
 }
 
 uint64_t source_end(const struct source *s)
@@ -238,12 +245,14 @@ int source_check(const struct source *s, struct err *e)
 
 	if (!s->sum || s->failed || end < s->start + sizeof(tail))
 		return 0;
-	if (fs_read(s->image->fs, s->image->path, &tail, sizeof(tail), end - sizeof(tail), &n, NULL) < 0 || n != sizeof(tail))
+	if (fs_read(s->image->fs, s->image->path, &tail, sizeof(tail), end - sizeof(tail), &n, NULL) < 0 ||
+	    n != sizeof(tail))
 		return 0;
 	/* several gzip members in a row have other sums */
 	if (le32_get(tail.size) != (uint32_t)s->out || le32_get(tail.crc) == s->crc)
 		return 0;
-	return err_set(e, -EBADMSG, "damaged: the check sum of the packed part at byte %ju is wrong", (uintmax_t)s->start);
+	return err_set(e, -EBADMSG, "damaged: the check sum of the packed part at byte %ju is wrong",
+		       (uintmax_t)s->start);
 }
 
 /* 1 more bytes at hand, 0 the end, or -errno */
@@ -292,7 +301,8 @@ int source_take(struct source *s, void *buf, uint64_t len, struct err *e)
 		if (r < 0)
 			return r;
 		if (!r)
-			return err_set(e, -ENODATA, "ends in the middle of a member (byte %ju of the part at byte %ju)",
+			return err_set(e, -ENODATA,
+				       "ends in the middle of a member (byte %ju of the part at byte %ju)",
 				       (uintmax_t)s->used, (uintmax_t)s->start);
 		n = len < s->n ? (size_t)len : s->n;
 		if (to) {
