@@ -3,19 +3,37 @@
 #include "rule/facts.h"
 #include "rule/list.h"
 
+/* The default kernel's initramfs, where it is ADE's too: it waits for the BEK VOLUME. */
+static void say_image(const struct vm *vm, struct finding *f)
+{
+	const struct boot_pieces *b = &vm->bootf.pieces;
+	const struct initramfs *in = b->has_default ? &b->images[0].in : NULL;
+	const char *what = !in		     ? NULL
+			   : in->boot_script ? "crypt-ade-boot"
+			   : in->key_script  ? "azure_crypt_key.sh"
+			   : in->ade_online  ? "the dracut module 91adeOnline"
+			   : in->ade	     ? "the dracut module 91ade"
+					     : NULL;
+
+	if (what)
+		finding_say(f, "%s, which boots by default, has %s in it", b->images[0].path, what);
+}
+
 static enum tri check(const struct vm *vm, struct findings *out, char **why)
 {
+	struct finding *f;
 	enum tri t = tri_and(vm->boot_patched ? TRI_YES : TRI_NO, root_looks_plain(vm, why));
 
 	if (t == TRI_NO)
 		return t;
 	t = tri_and(t, tri_not(any_online(vm, why)));
-	if (t == TRI_YES)
-		finding_say(finding_add(out, &rule_boot_patched_plain_root,
-					vm->bootf.on_root ? vm->root : vm->boot, NULL, 0),
-			    "%s",
-			    vm->boot_patch_evidence ? vm->boot_patch_evidence
-						    : "the boot configuration names /dev/mapper/osencrypt");
+	if (t != TRI_YES)
+		return t;
+	f = finding_add(out, &rule_boot_patched_plain_root, vm->bootf.on_root ? vm->root : vm->boot, NULL, 0);
+	finding_say(f, "%s",
+		    vm->boot_patch_evidence ? vm->boot_patch_evidence
+					    : "the boot configuration names /dev/mapper/osencrypt");
+	say_image(vm, f);
 	return t;
 }
 
