@@ -90,11 +90,11 @@ static enum tri deny_working_key(const struct vm *vm, char **why)
 	return TRI_NO;
 }
 
-/* A cleartext key that opens nothing here may open a disk that is not here. */
+/* A cleartext key that opens nothing here may open a disk that is not here, whatever the operator says of it. */
 static enum tri deny_cleartext_key(const struct vm *vm, char **why)
 {
 	for (size_t i = 0; i < vm->state.n; i++)
-		if (vm->state.v[i].kind == SK_CLEARTEXT_KEY && !disks_confirmed(vm) && vm->nmissing)
+		if (vm->state.v[i].kind == SK_CLEARTEXT_KEY && vm->nmissing)
 			return deny(why, "%s may be the key of a disk that is not attached",
 				    vm->state.v[i].name);
 	return TRI_NO;
@@ -201,6 +201,9 @@ static enum tri deny_strange(const struct vm *vm, char **why)
 			    : s->type == FS_LINK ? "symbolic link"
 						 : "special file");
 	}
+	if (vm->state.odd_marker)
+		return deny(why, "os_encryption_markers/%s in the state directory is no empty file, as ADE makes them",
+			    vm->state.odd_marker);
 	return TRI_NO;
 }
 

@@ -125,6 +125,10 @@ enum phase ongoing_phase(const struct vm *vm, char **why)
 		cannot_tell(why, "azure_crypt_ongoing_item.ini does not name its phase");
 		return PHASE_UNKNOWN;
 	}
+	if (ini_conflicts(&vm->state.ongoing.ini, "phase")) {
+		cannot_tell(why, "azure_crypt_ongoing_item.ini names two phases");
+		return PHASE_UNKNOWN;
+	}
 	if (str_eq_nocase(p, "BackupHeader"))
 		return PHASE_BACKUP;
 	if (str_eq_nocase(p, "Done"))

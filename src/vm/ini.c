@@ -162,6 +162,16 @@ const char *ini_get(const struct ini *ini, const char *key)
 	return NULL;
 }
 
+bool ini_conflicts(const struct ini *ini, const char *key)
+{
+	const char *last = ini_get(ini, key);
+
+	for (size_t i = 0; i < ini->n; i++)
+		if (str_eq_nocase(ini->v[i].key, key) && !str_eq(ini->v[i].value, last))
+			return true;
+	return false;
+}
+
 void ini_done(struct ini *ini)
 {
 	for (size_t i = 0; i < ini->n; i++) {

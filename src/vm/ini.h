@@ -16,6 +16,8 @@ struct ini {
 };
 int ini_parse(const char *text, size_t len, struct ini *ret, struct err *e);  /* never refuses text; -ENOMEM only */
 const char *ini_get(const struct ini *, const char *key);  /* of any section; NULL: not there */
+/* Does the key stand there twice, with different values? Then neither may be believed where it matters. */
+bool ini_conflicts(const struct ini *, const char *key);
 void ini_done(struct ini *);
 
 #endif

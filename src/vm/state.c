@@ -185,6 +185,26 @@ static int read_crypt_mount(struct vm *vm, struct err *e)
 	return 0;
 }
 
+/* Markers are empty files: anything else was put there for a reason. */
+static int look_at_markers(struct vm *vm, const char *folder, struct err *e)
+{
+	struct state_dir *s = &vm->state;
+
+	for (size_t i = 0; i < s->nmarkers && !s->odd_marker; i++) {
+		cleanup_free char *path = str_printf("%s/%s", folder, s->markers[i]);
+		struct fs_stat st;
+
+		if (!path)
+			return err_oom(e);
+		if (tree_stat(&vm->tree, path, FS_NOFOLLOW, &st, NULL) == 0 && st.type == FS_FILE && st.size == 0)
+			continue;
+		s->odd_marker = str_printf("%s", s->markers[i]);
+		if (!s->odd_marker)
+			return err_oom(e);
+	}
+	return 0;
+}
+
 static int read_markers(struct vm *vm, struct err *e)
 {
 	static const char path[] = STATE_DIR "/os_encryption_markers";
@@ -200,7 +220,7 @@ static int read_markers(struct vm *vm, struct err *e)
 		path_gap(vm, s->mount->node, path, err, err ? why.msg : "more entries than can be");
 	s->markers = names.v;
 	s->nmarkers = names.n;
-	return 0;
+	return look_at_markers(vm, path, e);
 }
 
 /* The ini files and the rest are as unknown as the directory, unless it is known to be absent. */
@@ -315,6 +335,7 @@ void state_done(struct vm *vm)
 	tab_done(&s->crypt_mount);
 	free(s->v);
 	free(s->markers);
+	free(s->odd_marker);
 	free(s->path);
 	free(s->real_path);
 	free(s->why);

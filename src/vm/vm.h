@@ -74,6 +74,7 @@ struct state_dir {
 	enum have crypt_mount_have; struct tab crypt_mount;
 	char **markers; size_t nmarkers;/* names in os_encryption_markers/ */
 	enum have markers_have;
+	char *odd_marker;               /* a marker that is no empty file, as ADE makes them; NULL: none */
 	/* copy_header_slice_file was compared with the first bytes of the plaintext device that the ongoing item names; and it was equal */
 	bool slice_compared, slice_is_start;
 };
