@@ -1,4 +1,4 @@
-# Every source file: automake cannot glob honestly, and tests/lint/tables.sh fails when one is missing here.
+# Every source file: automake cannot glob honestly, and tests/lint/check fails when one is missing here.
 noinst_LIBRARIES = libaderescue.a
 libaderescue_a_SOURCES = \
 	src/base/bytes.c \

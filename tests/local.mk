@@ -1,7 +1,9 @@
-# Unit tests: one program a file; then the whole program on real disks.
+# Unit tests: one program a file; then the whole program on real disks. Test programs need the library and Criterion.
+LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
 if HAVE_CRITERION
 UNIT_TESTS = \
 	tests/bin/test-blk \
+	tests/bin/test-boot-pieces \
 	tests/bin/test-boot \
 	tests/bin/test-bytes \
 	tests/bin/test-clean-plan \
@@ -14,18 +16,19 @@ UNIT_TESTS = \
 	tests/bin/test-fs \
 	tests/bin/test-gpt \
 	tests/bin/test-ini \
+	tests/bin/test-initramfs \
 	tests/bin/test-judge-random \
 	tests/bin/test-judge \
 	tests/bin/test-keys \
 	tests/bin/test-kserve \
 	tests/bin/test-lines \
-	tests/bin/test-luks \
 	tests/bin/test-luks-reencrypt \
+	tests/bin/test-luks \
 	tests/bin/test-lvm \
 	tests/bin/test-mbr \
 	tests/bin/test-other \
-	tests/bin/test-places \
 	tests/bin/test-overlay \
+	tests/bin/test-places \
 	tests/bin/test-plain \
 	tests/bin/test-plan \
 	tests/bin/test-rules-rows \
@@ -42,8 +45,8 @@ UNIT_TESTS = \
 	tests/bin/test-vm \
 	tests/bin/test-volumes \
 	tests/bin/test-xfs
-
 tests_bin_test_blk_SOURCES = tests/unit/test-blk.c
+tests_bin_test_boot_pieces_SOURCES = tests/unit/test-boot-pieces.c
 tests_bin_test_boot_SOURCES = tests/unit/test-boot.c
 tests_bin_test_bytes_SOURCES = tests/unit/test-bytes.c
 tests_bin_test_clean_plan_SOURCES = tests/unit/test-clean-plan.c
@@ -56,18 +59,19 @@ tests_bin_test_fat_SOURCES = tests/unit/test-fat.c
 tests_bin_test_fs_SOURCES = tests/unit/test-fs.c
 tests_bin_test_gpt_SOURCES = tests/unit/test-gpt.c
 tests_bin_test_ini_SOURCES = tests/unit/test-ini.c
+tests_bin_test_initramfs_SOURCES = tests/unit/test-initramfs.c
 tests_bin_test_judge_random_SOURCES = tests/unit/test-judge-random.c
 tests_bin_test_judge_SOURCES = tests/unit/test-judge.c
 tests_bin_test_keys_SOURCES = tests/unit/test-keys.c
 tests_bin_test_kserve_SOURCES = tests/unit/test-kserve.c
 tests_bin_test_lines_SOURCES = tests/unit/test-lines.c
-tests_bin_test_luks_SOURCES = tests/unit/test-luks.c
 tests_bin_test_luks_reencrypt_SOURCES = tests/unit/test-luks-reencrypt.c
+tests_bin_test_luks_SOURCES = tests/unit/test-luks.c
 tests_bin_test_lvm_SOURCES = tests/unit/test-lvm.c
 tests_bin_test_mbr_SOURCES = tests/unit/test-mbr.c
 tests_bin_test_other_SOURCES = tests/unit/test-other.c
-tests_bin_test_places_SOURCES = tests/unit/test-places.c
 tests_bin_test_overlay_SOURCES = tests/unit/test-overlay.c
+tests_bin_test_places_SOURCES = tests/unit/test-places.c
 tests_bin_test_plain_SOURCES = tests/unit/test-plain.c
 tests_bin_test_plan_SOURCES = tests/unit/test-plan.c
 tests_bin_test_rules_rows_SOURCES = tests/unit/test-rules-rows.c
@@ -84,88 +88,6 @@ tests_bin_test_vhd_SOURCES = tests/unit/test-vhd.c
 tests_bin_test_vm_SOURCES = tests/unit/test-vm.c
 tests_bin_test_volumes_SOURCES = tests/unit/test-volumes.c
 tests_bin_test_xfs_SOURCES = tests/unit/test-xfs.c
-tests_bin_test_blk_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_blk_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_boot_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_boot_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_bytes_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_bytes_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_clean_plan_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_clean_plan_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_commit_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_commit_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_crypt_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_crypt_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_ext_write_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_ext_write_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_ext_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_ext_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_extension_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_extension_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_fat_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_fat_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_fs_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_fs_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_gpt_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_gpt_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_ini_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_ini_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_judge_random_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_judge_random_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_judge_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_judge_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_keys_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_keys_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_kserve_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_kserve_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_lines_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_lines_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_luks_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_luks_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_luks_reencrypt_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_luks_reencrypt_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_lvm_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_lvm_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_mbr_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_mbr_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_other_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_other_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_places_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_places_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_overlay_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_overlay_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_plain_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_plain_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_plan_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_plan_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_rules_rows_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_rules_rows_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_secret_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_secret_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_stage_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_stage_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_state_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_state_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_str_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_str_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_stripe_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_stripe_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_tab_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_tab_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_tree_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_tree_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_undo_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_undo_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_unlock_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_unlock_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_vhd_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_vhd_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_vm_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_vm_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_volumes_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_volumes_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
-tests_bin_test_xfs_CPPFLAGS = $(AM_CPPFLAGS) $(CRITERION_CFLAGS) -I$(top_srcdir)/tests/unit
-tests_bin_test_xfs_LDADD = libaderescue.a $(CRITERION_LIBS) $(LIBS_ALL)
 check_PROGRAMS += $(UNIT_TESTS)
 TESTS += $(UNIT_TESTS)
 endif
@@ -177,18 +99,22 @@ tests_bin_crash_SOURCES = tests/fault/crash.c tests/fault/crash_sim.h
 tests_bin_crash_LDADD = libaderescue.a $(LIBS_ALL)
 
 # The whole program, on disks
-SCRIPT_TESTS = tests/check-lint tests/check-cases tests/check-oracles tests/check-cli tests/check-crash tests/check-half tests/kernel-fs
-TESTS += $(SCRIPT_TESTS)
+SCRIPT_TESTS = tests/check-lint tests/check-cases tests/check-generator tests/check-oracles tests/check-cli tests/check-crash \
+	tests/check-half tests/kernel-fs
 AM_TESTS_ENVIRONMENT = ADERESCUE='$(abs_top_builddir)/aderescue'; export ADERESCUE; \
 	ADERESCUE_CRASH='$(abs_top_builddir)/tests/bin/crash'; export ADERESCUE_CRASH; \
 	if ! test -w '$(abs_top_srcdir)' && test -z "$$ADERESCUE_FIXTURE_CACHE"; then \
 		ADERESCUE_FIXTURE_CACHE='$(abs_top_builddir)/fixtures'; export ADERESCUE_FIXTURE_CACHE; fi;
-TEST_FILES = $(SCRIPT_TESTS) tests/all tests/tally tests/demo tests/make-disks tests/run-case tests/run-cases tests/oracles tests/cli \
+TEST_FILES = tests/check-lint tests/check-cases tests/check-generator tests/check-oracles tests/check-cli tests/check-crash tests/check-half \
+	tests/kernel-fs tests/generator tests/all tests/tally tests/demo tests/make-disks tests/run-case tests/run-cases tests/oracles tests/cli \
 	tests/valgrind tests/cases tests/lint tests/vm tests/bench tests/unit/data fixtures
 EXTRA_DIST += $(TEST_FILES)
 # folders are copied whole: leave out what is no part of the source
 dist-hook:
 	rm -rf '$(distdir)/cache' '$(distdir)'/tests/*/__pycache__
+
+include tests/fuzz/local.mk
+TESTS += $(SCRIPT_TESTS)
 
 .PHONY: fixtures bench rules check-crash check-valgrind
 fixtures:

@@ -50,7 +50,7 @@ static bool has_unknown(const struct xfs_info *x, struct err *why)
 		return false;
 	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
 		if (left & names[i].bit)
-			strcat(text, names[i].name);
+			snprintf(text + strlen(text), sizeof(text) - strlen(text), "%s", names[i].name);
 		left &= ~names[i].bit;
 	}
 	if (left)
