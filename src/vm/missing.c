@@ -100,8 +100,8 @@ static int miss_crypttab(struct machine *m, struct err *e)
 	return 0;
 }
 
-/* A logical volume, or a mapper that is not ADE's, which fstab mounts and nothing attached is. Where a volume is still locked it
- * may lie in that one; then nothing is said of it but that it is locked. */
+/* A logical volume, or a mapper that is not ADE's, which fstab mounts and nothing attached is. Where a volume
+ * is still locked it may lie in that one: it is said to be missing all the same. */
 static int miss_mapped(struct machine *m, struct err *e)
 {
 	for (size_t i = 0; i < m->fstab.n; i++) {
@@ -136,7 +136,8 @@ static int miss_pvs(struct machine *m, struct err *e)
 			continue;
 		for (size_t d = 0; d < m->w->ndisks; d++)
 			mine |= m->disk[d] && node_is_on_disk(n, (int)d);
-		if (mine && miss(m, e, "volume group %s lacks %zu of its physical volumes (%s)", n->name, vg.nmissing, vg.missing[0]) < 0)
+		if (mine && miss(m, e, "volume group %s lacks %zu of its physical volumes (%s)", n->name,
+				 vg.nmissing, vg.missing[0]) < 0)
 			return -ENOMEM;
 	}
 	return 0;

@@ -10,8 +10,8 @@
 
 enum { MAX_DEPTH = 20 };
 
-/* What the bytes of n come from, by i; NULL: no more. An opened volume's second parent holds its header, not its bytes; of a volume
- * group it is the physical volumes that the LV lies on. */
+/* What the bytes of n come from, by i; NULL: no more. An opened volume's second parent holds its header, not
+ * its bytes; of a volume group it is the physical volumes that the LV lies on. */
 const struct node *node_below(const struct node *n, size_t i)
 {
 	if (n->kind == KIND_LUKS && i)

@@ -104,7 +104,8 @@ static const struct node *root_lv(const struct node *n, bool *ret_above)
 	return NULL;
 }
 
-/* A volume group can lie on several disks: the root's device is the PV on the disk that the firmware starts from. */
+/* A volume group can lie on several disks: the root's device is the PV on the disk that the firmware starts
+ * from. */
 static const struct node *root_device(const struct work *w, const struct node *n)
 {
 	for (unsigned depth = 0; n && n->kind == KIND_LV && depth < 20; depth++) {

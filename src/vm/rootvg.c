@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* A volume group that was removed under the root: ADE on EL7 does so before it encrypts, and restores it afterwards. The physical
- * volume then names no logical volumes, and its metadata ring still holds the text from before. Where an OS disk has such a
- * physical volume and no root that can be read, the volumes of that text become nodes, read-only, so that what they hold can be
- * judged and taken out. A group removed on any other disk is its owner's own matter. */
+/* A volume group that was removed under the root: ADE on EL7 does so before it encrypts, and restores it
+ * afterwards. The physical volume then names no logical volumes, and its metadata ring still holds the text
+ * from before. Where an OS disk has such a physical volume and no root that can be read, the volumes of that
+ * text become nodes, read-only, so that what they hold can be judged and taken out. A group removed on any
+ * other disk is its owner's own matter. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -81,7 +82,8 @@ static const struct node *root_pv(const struct machine *m)
 	return found;
 }
 
-static int removed_fill(struct machine *m, const struct node *n, const struct lvm_old *keep, const char *now, struct err *e)
+static int removed_fill(struct machine *m, const struct node *n, const struct lvm_old *keep, const char *now,
+			struct err *e)
 {
 	struct removed_vg *v = &m->vm->removed_vg;
 
@@ -105,7 +107,10 @@ int removed_read(struct machine *m, struct err *e)
 
 	v->is = TRI_NO;
 	if (!n || !lvm_pv_info(n, &pv))
-		return m->vm->root ? 0 : cannot_tell(v, str_printf("the root file system was not read, it may lie on LVM"), e);
+		return m->vm->root
+			   ? 0
+			   : cannot_tell(
+				 v, str_printf("the root file system was not read, it may lie on LVM"), e);
 	v->pv = n;
 	v->encrypted = node_luks_above(n) != NULL;
 	keep = lvm_text_to_keep(n);
@@ -115,8 +120,10 @@ int removed_read(struct machine *m, struct err *e)
 		return 0;
 	if (pv.broken || !pv.vg_name)
 		return cannot_tell(v,
-				   str_printf("%s is a physical volume that names no volume group%s%s%s", n->name,
-					      pv.cut ? ", and not all of its ring was looked at" : "", *n->why.msg ? ": " : "", n->why.msg),
+				   str_printf("%s is a physical volume that names no volume group%s%s%s",
+					      n->name,
+					      pv.cut ? ", and not all of its ring was looked at" : "",
+					      *n->why.msg ? ": " : "", n->why.msg),
 				   e);
 	return 0;
 }

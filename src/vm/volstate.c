@@ -191,7 +191,9 @@ static int prove_pv(struct machine *m, struct volume *v, struct err *e)
 	if (bad)
 		return set_why(v, str_printf("%s, which lies on it, is not proved", bad), e);
 	return set_why(v,
-		       luks ? str_printf("%u of %u logical volumes on it are proved, %u judged by their LUKS header", n - luks, n, luks)
+		       luks ? str_printf("%u of %u logical volumes on it are proved, %u judged by their "
+					 "LUKS header",
+					 n - luks, n, luks)
 			    : str_printf("%u of %u logical volumes on it are proved", n, n),
 		       e);
 }
