@@ -81,7 +81,8 @@ static bool is_small(const struct node *n)
 
 	if (n->kind == KIND_PARTITION && has_type(n, types) && n->size <= MAX_TYPED)
 		return true;
-	return n->size < MAX_SMALL;
+	/* a disk of that size is asked all the same: the contract leaves out partitions only */
+	return n->kind != KIND_DISK && n->size < MAX_SMALL;
 }
 
 static bool is_esp(const struct node *n)
