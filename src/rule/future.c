@@ -364,6 +364,10 @@ static int enable_of(const struct judgement *j, struct future *f)
 			    "not before the markers are checked: with the root on LVM they are what keeps "
 			    "ADE from starting over");
 	}
+	/* an empty file makes any settings count as changed */
+	if (enc == TRI_YES && j->vm->state.params.have == HAVE_YES && j->vm->state.params.ini.empty)
+		return will(f, OUT_WORKS,
+			    "rotates the key, with the same settings too: azure_crypt_params.ini is empty, so any count as changed");
 	if (enc == TRI_YES)
 		return will(f, OUT_WORKS,
 			    "safe: the same settings do nothing; changed ones rotate the key; only the type "
