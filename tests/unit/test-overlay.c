@@ -290,7 +290,29 @@ Test(overlay, a_bad_block_can_be_written_over_whole_but_not_in_part)
 	cr_assert(buf[3 * 4096 - 1] == 7 && buf[3 * 4096] == 0x42);
 	cr_assert_eq(blk_overlay_walk(over, see, &(struct seen){.n = 0}, &e), -EIO,
 		     "what cannot be saved must not be changed");
-	cr_assert_str_eq(e.msg, "changed block at byte 8192: broken: cannot be read at byte 8192");
+	cr_assert_str_eq(e.msg, "changed block at byte 8192: what lay there could not be read");
+}
+
+static int old_bytes(void *arg, uint64_t off, const uint8_t *old_, const uint8_t *new_, size_t len)
+{
+	(void)off;
+	(void)new_;
+	(void)len;
+	*(uint8_t *)arg = old_[0];
+	return 0;
+}
+
+Test(overlay, what_somebody_else_writes_below_is_not_taken_for_what_was_there)
+{
+	cleanup_blk struct blk *mem = NULL, *over = NULL;
+	uint8_t was = 0xff;
+
+	cr_assert_eq(blk_open_mem(NULL, 2 * 4096, &mem, NULL), 0);
+	cr_assert_eq(blk_open_overlay(mem, &over, NULL), 0);
+	cr_assert_eq(blk_pwrite(over, "x", 1, 100, NULL), 0);
+	cr_assert_eq(blk_pwrite(mem, "other", 5, 0, NULL), 0);
+	cr_assert_eq(blk_overlay_walk(over, old_bytes, &was, NULL), 0);
+	cr_assert_eq(was, 0, "the commit compares these with the disk, and must find the other's bytes there");
 }
 
 Test(overlay, other_layers_have_no_marks)
