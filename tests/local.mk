@@ -42,6 +42,7 @@ UNIT_TESTS = \
 	tests/bin/test-undo \
 	tests/bin/test-unlock \
 	tests/bin/test-vhd \
+	tests/bin/test-vm-lvm \
 	tests/bin/test-vm \
 	tests/bin/test-volumes \
 	tests/bin/test-xfs
@@ -85,6 +86,7 @@ tests_bin_test_tree_SOURCES = tests/unit/test-tree.c
 tests_bin_test_undo_SOURCES = tests/unit/test-undo.c
 tests_bin_test_unlock_SOURCES = tests/unit/test-unlock.c
 tests_bin_test_vhd_SOURCES = tests/unit/test-vhd.c
+tests_bin_test_vm_lvm_SOURCES = tests/unit/test-vm-lvm.c
 tests_bin_test_vm_SOURCES = tests/unit/test-vm.c
 tests_bin_test_volumes_SOURCES = tests/unit/test-volumes.c
 tests_bin_test_xfs_SOURCES = tests/unit/test-xfs.c

@@ -108,7 +108,7 @@ static const struct node *root_lv(const struct node *n, bool *ret_above)
  * from. */
 static const struct node *root_device(const struct work *w, const struct node *n)
 {
-	for (unsigned depth = 0; n && n->kind == KIND_LV && depth < 20; depth++) {
+	for (unsigned depth = 0; n && (n->kind == KIND_LV || n->kind == KIND_VG) && depth < 20; depth++) {
 		const struct node *pv = node_below(n, 0), *p;
 
 		for (size_t i = 0; (p = node_below(n, i)); i++)
