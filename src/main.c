@@ -145,9 +145,7 @@ static int run_with_child(struct rescue *r)
 	o.disks = disks;
 	o.ndisks = r->ndisks;
 	o.disk_refused = (const char *const *)refused;
-	if (args_destination(r, &o) < 0)
-		return EXIT_USAGE;
-	code = broker_run(&o, run_child, r);
+	code = args_destination(r, &o) < 0 ? EXIT_USAGE : broker_run(&o, run_child, r);
 	for (size_t i = 0; i < r->ndisks; i++)
 		free(refused[i]);
 	free(refused);
