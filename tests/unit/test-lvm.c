@@ -644,7 +644,7 @@ Test(lvm, comments_quotes_and_escapes_are_understood)
 
 	add_text(&g, "pv", 0, 'a', text_of("vg", 'V', 3, "a", NULL,
 		"# nothing { here }\ntags_odd = [ 'single', \"a \\\"}{ # b\\\\\" , -3, 1.5, ]\n"
-		LV("lv#c {", LINEAR("pv0", 2)) + 0));
+		LV("lv#c {", LINEAR("pv0", 2))));
 	run(&g);
 	graph_done(&g);
 	memset(&g, 0, sizeof(g));
