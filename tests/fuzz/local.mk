@@ -44,7 +44,7 @@ tests_bin_fuzz_undo_SOURCES = tests/fuzz/fuzz-undo.c tests/fuzz/fuzz.h tests/fuz
 tests_bin_fuzz_undo_LDADD = libaderescue.a $(LIBS_ALL)
 check_PROGRAMS += $(FUZZ_REPLAY)
 SCRIPT_TESTS += tests/check-fuzz
-EXTRA_DIST += tests/fuzz/bootcfg.dict tests/fuzz/build.mk tests/fuzz/corpus tests/fuzz/luks2-json.dict tests/fuzz/lvm-text.dict \
+EXTRA_DIST += tests/check-fuzz tests/fuzz/bootcfg.dict tests/fuzz/build.mk tests/fuzz/corpus tests/fuzz/luks2-json.dict tests/fuzz/lvm-text.dict \
 	tests/fuzz/pack tests/fuzz/run tests/fuzz/seeds tests/fuzz/settings.dict tests/fuzz/targets tests/fuzz/unpack tests/foreign
 
 .PHONY: check-fuzz
